@@ -1,0 +1,1 @@
+"""Interpreting deep representations and their invariances with invertible networks."""
