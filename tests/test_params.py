@@ -1,0 +1,278 @@
+"""The settings load, and every mistake in them ends in one sentence that names it."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline.errors import PipelineError
+from pipeline.params import load_params
+
+LAPTOP = "scales/laptop.yaml"
+SCALES = ["smoke", "laptop", "gpu", "paper"]
+DELETE = object()
+
+
+def change(project: Path, file: str, dotted: str, value: Any) -> None:
+    """Set, add or delete a key of a YAML file."""
+    yaml = YAML(typ="safe", pure=True)
+    content = yaml.load(project / file)
+    *parents, last = dotted.split(".")
+    place = content
+    for key in parents:
+        place = place[key]
+    if value is DELETE:
+        del place[last]
+    else:
+        place[last] = value
+    yaml.dump(content, project / file)
+
+
+def message() -> str:
+    with pytest.raises(PipelineError) as caught:
+        load_params()
+    text = str(caught.value)
+    assert "\n" not in text and text.endswith(".")
+    return text
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_scale_is_valid(project: Path, scale: str) -> None:
+    change(project, "params.yaml", "scale", scale)
+    params = load_params()
+    assert params.scale == scale
+    assert isinstance(params.settings.train_network["squeezenet"].learning_rate, float)
+
+
+def test_all_scales_have_the_same_keys(project: Path) -> None:
+    def keys(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: keys(item) for name, item in value.items() if name != "sizes"}
+        return None
+
+    scales = {path.stem: keys(YAML(typ="safe").load(path)) for path in project.glob("scales/*")}
+    assert set(scales) == set(SCALES)
+    assert all(found == scales["laptop"] for found in scales.values())
+
+
+def test_values_have_their_types(project: Path) -> None:
+    params = load_params(project)
+    layer = params.layers["squeezenet-fire8"]
+    assert layer.shape == (512, 1, 1) and layer.module == "features.11"
+    assert params.networks["squeezenet"].dataset == "digits"
+    digits = params.settings.prepare["digits"]
+    assert digits.folder is None and digits.download is False
+    assert type(digits.rotation) is float
+    assert params.settings.train_autoencoder["digits"].learning_rate == 1e-3
+    assert params.settings.train_semantic["digits"].weights.keys() == {
+        "digit",
+        "foreground",
+        "background",
+    }
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        params.seed = 1  # type: ignore[misc]
+
+
+def test_checkpoints_are_even_and_end_with_the_training(project: Path) -> None:
+    training = load_params().settings.train_network["squeezenet"]
+    steps = training.checkpoint_steps
+    assert steps[0] == 0 and steps[-1] == training.steps and len(steps) == training.checkpoints
+    assert len({b - a for a, b in zip(steps, steps[1:], strict=False)}) == 1
+
+
+def test_sizes_may_be_given_per_factor(project: Path) -> None:
+    sizes = {"digit": 10, "foreground": 3, "background": 3}
+    change(project, LAPTOP, "train_semantic.digits.sizes", sizes)
+    assert load_params().settings.train_semantic["digits"].sizes == sizes
+
+
+def test_threads_are_automatic_or_given(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert 1 <= load_params().threads <= 8
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert load_params().threads == 3
+    change(project, "params.yaml", "threads", 2)
+    assert load_params().threads == 2
+
+
+def test_loading_needs_no_torch(repository: Path) -> None:
+    code = (
+        "import sys, pipeline.cli, pipeline.storage, pipeline.paths; print('torch' in sys.modules)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(repository)}
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
+    assert run.stdout.strip() == "False"
+
+
+CINN = "train_cinn.squeezenet"
+BAD = [
+    # type and range of one value
+    ("params.yaml", "seed", -1, "params.yaml: seed is -1; it must be a whole number from 0"),
+    ("params.yaml", "seed", 1.5, "params.yaml: seed is 1.5; it must be a whole number"),
+    ("params.yaml", "seed", True, "params.yaml: seed is true; it must be a whole number"),
+    ("params.yaml", "threads", 0, "threads is 0; it must be auto or a whole number of at least 1"),
+    (
+        "params.yaml",
+        "device",
+        "gpu",
+        "device 'gpu' is not a known value; known are auto, cpu, cuda",
+    ),
+    (LAPTOP, f"{CINN}.steps", -5, f"{CINN}.steps is -5; it must be a whole number of at least 1"),
+    (LAPTOP, f"{CINN}.steps", 0, "a whole number of at least 1"),
+    (LAPTOP, f"{CINN}.steps", 700.0, f"{CINN}.steps is 700.0; it must be a whole number"),
+    (LAPTOP, f"{CINN}.steps", "many", f"{CINN}.steps is 'many'; it must be a whole number"),
+    (LAPTOP, f"{CINN}.steps", None, f"{CINN}.steps is null; it must be a whole number"),
+    (LAPTOP, f"{CINN}.learning_rate", 0, "learning_rate is 0; it must be a number above 0"),
+    (LAPTOP, f"{CINN}.learning_rate", float("nan"), "learning_rate is nan; it must be a number"),
+    (LAPTOP, f"{CINN}.learning_rate", "fast", "learning_rate is 'fast'; it must be a number"),
+    (LAPTOP, f"{CINN}.dropout", 1.0, "dropout is 1.0; it must be a number from 0 to below 1"),
+    (LAPTOP, f"{CINN}.weight_decay", -1e-4, "it must be a number of at least 0"),
+    (LAPTOP, "prepare.digits.download", "no", "download is 'no'; it must be true or false"),
+    (LAPTOP, "prepare.digits.folder", 3, "folder is 3; it must be text or null"),
+    (LAPTOP, "prepare.digits.source", "mnst", "'mnst' is not a known value (did you mean mnist?)"),
+    (LAPTOP, "train_autoencoder.digits.widths", 64, "widths is 64; it must be a list"),
+    (LAPTOP, "train_autoencoder.digits.widths", [], "widths is []; it must be a list, not empty"),
+    (LAPTOP, "train_autoencoder.digits.widths", [64, -1], "widths.1 is -1; it must be a whole"),
+    (LAPTOP, "train_semantic.digits.rho", 1, "rho is 1; it must be a number from 0 to below 1"),
+    (LAPTOP, "train_semantic.digits.sizes", "big", "sizes is 'big'; it must be auto or a mapping"),
+    # keys
+    (LAPTOP, f"{CINN}.stpes", 5, f"{CINN}.stpes is not a known key (did you mean steps?)"),
+    (LAPTOP, f"{CINN}.steps", DELETE, f"{CINN}.steps is missing; it must be a whole number"),
+    (LAPTOP, "train_cin", {}, "train_cin is not a known key (did you mean train_cinn?)"),
+    (LAPTOP, "train_cinn", DELETE, "train_cinn is missing"),
+    (LAPTOP, "train_cinn", 3, "train_cinn is 3; it must be a mapping"),
+    (LAPTOP, CINN, None, f"{CINN} is null; it must be a mapping with the keys start, steps"),
+    (LAPTOP, f"{CINN}.steps", {"a": 1}, f"{CINN}.steps is "),
+    (LAPTOP, "prepare.digts", {}, "prepare.digts is not a known key (did you mean digits?)"),
+    (LAPTOP, "evaluate.fig5", {}, "evaluate.fig5 is not a known key (did you mean fig4?)"),
+    (LAPTOP, CINN, DELETE, f"{CINN} is missing; every network needs one"),
+    ("params.yaml", "sacle", "gpu", "params.yaml: sacle is not a known key (did you mean scale?)"),
+    ("params.yaml", "scale", DELETE, "params.yaml: scale is missing; it must be text"),
+    ("params.yaml", "networks.Big Net", {"dataset": "digits"}, "a name of lower-case letters"),
+    # names that refer to something
+    (
+        "params.yaml",
+        "scale",
+        "laptpo",
+        "scale 'laptpo' is not a known scale (did you mean laptop?); known are gpu, laptop, paper, "
+        "smoke",
+    ),
+    (
+        "params.yaml",
+        "networks.squeezenet.dataset",
+        "digit",
+        "params.yaml: networks.squeezenet.dataset 'digit' is not a known data set (did you mean "
+        "digits?); known are digits",
+    ),
+    (
+        "params.yaml",
+        "layers.squeezenet-fire8.network",
+        "squeezent",
+        "'squeezent' is not a known network (did you mean squeezenet?)",
+    ),
+    (
+        LAPTOP,
+        "extract.squeezenet.layer",
+        "squeezenet-fire9",
+        "'squeezenet-fire9' is not a known layer (did you mean squeezenet-fire8?)",
+    ),
+    (
+        LAPTOP,
+        "train_semantic.digits.weights",
+        {"digit": 1, "foregrund": 1, "background": 1},
+        "weights.foregrund is not a known factor (did you mean foreground?)",
+    ),
+    (
+        LAPTOP,
+        "train_semantic.digits.sizes",
+        {"digit": 10, "foreground": 3},
+        "sizes.background is missing; every factor needs one",
+    ),
+    (
+        LAPTOP,
+        "train_semantic.digits.sizes",
+        {"digit": 10, "foreground": -3, "background": 3},
+        "sizes.foreground is -3; it must be a whole number of at least 1",
+    ),
+    (LAPTOP, "train_semantic.digits.factors", ["digit", "digit"], "a list without repetitions"),
+    # values that do not go together
+    (LAPTOP, "train_autoencoder.digits.batch_size", 60001, "it must be at most 60000, the number"),
+    (LAPTOP, "train_network.squeezenet.batch_size", 60001, "it must be at most 60000, the number"),
+    (LAPTOP, "train_semantic.digits.batch_size", 60001, "it must be at most 60000, the number"),
+    (LAPTOP, f"{CINN}.batch_size", 60001, "it must be at most 60000, the number"),
+    (LAPTOP, "train_network.squeezenet.steps", 10, "checkpoints is 20; it must be at most 11"),
+    (LAPTOP, "evaluate.fig4.late", 20, "above evaluate.fig4.early (2) and below the 20 checkpoint"),
+    (LAPTOP, "evaluate.fig4.early", 18, "late is 18; it must be above evaluate.fig4.early (18)"),
+    (LAPTOP, "prepare.digits.source", "mnist", "prepare.digits.folder is missing; source mnist"),
+    (LAPTOP, "prepare.digits.train", 4001, "asks for 5001 digits in train, validation and test"),
+]
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "value", "sentence"), BAD, ids=[f"{row[1]}-{i}" for i, row in enumerate(BAD)]
+)
+def test_a_mistake_is_told(project: Path, file: str, key: str, value: Any, sentence: str) -> None:
+    change(project, file, key, value)
+    text = message()
+    assert text.startswith(f"{file}: ")
+    assert sentence in text
+
+
+def test_more_digits_than_mnist_has(project: Path) -> None:
+    change(project, LAPTOP, "prepare.digits.source", "mnist")
+    change(project, LAPTOP, "prepare.digits.folder", "data/raw")
+    change(project, LAPTOP, "prepare.digits.test", 10001)
+    assert "more than its 10000 for test" in message()
+
+
+def test_a_network_without_settings(project: Path) -> None:
+    change(project, "params.yaml", "networks.alexnet", {"dataset": "digits"})
+    assert message() == (
+        "scales/laptop.yaml: train_network.alexnet is missing; every network needs one."
+    )
+
+
+def test_settings_without_a_network(project: Path, edit: Callable[[str, str, str], None]) -> None:
+    edit(LAPTOP, "train_network:\n  squeezenet:", "train_network:\n  squeezent:")
+    assert "train_network.squeezent is not a known network (did you mean squeezenet?)" in message()
+
+
+def test_yaml_that_does_not_parse(edit: Callable[[str, str, str], None]) -> None:
+    edit("params.yaml", "scale: laptop", "scale: [laptop")
+    assert message().startswith("params.yaml, line ")
+
+
+def test_a_key_that_stands_twice(edit: Callable[[str, str, str], None]) -> None:
+    edit("params.yaml", "seed: 0", "seed: 0\nseed: 1")
+    text = message()
+    assert text.startswith("params.yaml, line ")
+    assert text.endswith("the key seed stands twice; delete one.")
+
+
+def test_a_file_that_is_empty(project: Path) -> None:
+    (project / LAPTOP).write_text("")
+    assert "the file is null; it must be a mapping with the keys prepare" in message()
+
+
+def test_a_file_that_is_not_text(project: Path) -> None:
+    (project / LAPTOP).write_bytes(b"\xff\xfe\x00")
+    assert message().startswith("scales/laptop.yaml cannot be read")
+
+
+def test_no_params_file(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match="params.yaml is missing in .*; run the command in"):
+        load_params(tmp_path)
+
+
+def test_no_scales(project: Path) -> None:
+    for path in project.glob("scales/*"):
+        path.unlink()
+    assert "scale 'laptop' is not a known scale; known are none." in message()

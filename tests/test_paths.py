@@ -1,0 +1,31 @@
+"""Paths are relative, distinct and follow the layout."""
+
+from pathlib import Path
+
+from pipeline import paths
+
+
+def test_paths() -> None:
+    assert paths.prepared("digits") == Path("data/prepared/digits")
+    assert paths.features("squeezenet") == Path("data/features/squeezenet")
+    assert paths.evaluations("fig4") == Path("data/evaluations/fig4.npz")
+    assert paths.autoencoder("digits") == Path("models/autoencoder/digits")
+    assert paths.network("squeezenet") == Path("models/network/squeezenet")
+    assert paths.semantic("digits") == Path("models/semantic/digits")
+    assert paths.cinn("squeezenet") == Path("models/cinn/squeezenet")
+    assert paths.metrics("laptop", "fig4") == Path("reports/laptop/metrics/fig4.json")
+    assert paths.figures("laptop") == Path("reports/laptop/figures")
+    assert paths.tables("laptop") == Path("reports/laptop/tables")
+    assert paths.claims("laptop") == Path("reports/laptop/claims.json")
+    assert paths.costs("laptop") == Path("reports/laptop/cost.json")
+    assert paths.training("laptop", "train_cinn", "squeezenet") == Path(
+        "reports/laptop/training/train_cinn-squeezenet"
+    )
+    assert paths.checkpoints("train_cinn", "squeezenet", "0a1b") == Path(
+        ".checkpoints/train_cinn-squeezenet/0a1b"
+    )
+
+
+def test_all_names_every_function() -> None:
+    functions = {name for name, value in vars(paths).items() if callable(value)}
+    assert functions - {"Path"} == set(paths.__all__)

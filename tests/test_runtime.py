@@ -1,0 +1,84 @@
+"""Device, threads, seeds and costs."""
+
+import os
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline import paths, runtime
+from pipeline.errors import PipelineError
+from pipeline.storage import read_json
+
+
+@pytest.fixture(autouse=True)
+def undo() -> object:
+    """Leave torch as it was for the other tests."""
+    threads = torch.get_num_threads()
+    yield
+    torch.use_deterministic_algorithms(False)
+    torch.set_num_threads(threads)
+
+
+def test_runs_are_seeded_and_deterministic() -> None:
+    draws = []
+    for _ in range(2):
+        device = runtime.prepare_runtime("cpu", 1, 7)
+        draws.append((random.random(), np.random.rand(), torch.rand(()).item()))  # noqa: NPY002
+    assert device == torch.device("cpu")
+    assert draws[0] == draws[1]
+    assert torch.are_deterministic_algorithms_enabled()
+    assert torch.get_num_threads() == 1
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"]
+
+
+def test_a_missing_gpu_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(PipelineError, match="device is cuda, but torch finds no usable GPU"):
+        runtime.prepare_runtime("cuda", 1, 0)
+    assert runtime.prepare_runtime("auto", 1, 0) == torch.device("cpu")
+
+
+def test_a_gpu_is_taken_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert runtime.prepare_runtime("auto", 1, 0) == torch.device("cuda")
+    assert runtime.prepare_runtime("cpu", 1, 0) == torch.device("cpu")
+
+
+def test_available_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert runtime.available_cores() == 5
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert 1 <= runtime.available_cores() <= 8
+    if hasattr(os, "sched_getaffinity"):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+        assert runtime.available_cores() == 1
+        # Processors that the machine does not have: no topology to read, each counts.
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(10_000, 10_100)))
+        monkeypatch.setattr(runtime, "Path", lambda path: Path("/nowhere") / path[1:])
+        assert runtime.available_cores() == 8
+
+
+def test_fabric_runs_in_this_process() -> None:
+    fabric = runtime.make_fabric(torch.device("cpu"))
+    assert fabric.world_size == 1 and fabric.device == torch.device("cpu")
+
+
+def test_costs_are_gathered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with runtime.measure("train_cinn", "squeezenet", "smoke", threads=2, device="cpu"):
+        pass
+    with runtime.measure("report", "", "smoke"):
+        pass
+    with pytest.raises(RuntimeError), runtime.measure("prepare", "digits", "smoke"):
+        raise RuntimeError
+    costs = read_json(paths.costs("smoke"))
+    assert set(costs) == {"train_cinn@squeezenet", "report"}
+    assert set(costs["report"]) == {"seconds", "peak_rss_mib", "threads", "device"}
+    assert costs["train_cinn@squeezenet"]["threads"] == 2
+    assert 10 < costs["report"]["peak_rss_mib"] < 100_000
+    with runtime.measure("report", "", "smoke", threads=3):  # replaces the former entry
+        pass
+    assert read_json(paths.costs("smoke"))["report"]["threads"] == 3

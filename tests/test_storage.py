@@ -1,0 +1,232 @@
+"""Writes are atomic and deterministic; damaged or missing files end in one sentence."""
+
+import errno
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from pipeline import storage
+from pipeline.errors import PipelineError
+
+FRAME = pd.DataFrame({"label": np.arange(50) % 10, "red": np.linspace(0, 1, 50), "name": "a"})
+TENSORS = {
+    "weight": torch.arange(6.0).reshape(2, 3).T,  # not contiguous
+    "scale": torch.tensor(2.0, dtype=torch.bfloat16),
+    "flag": torch.tensor([True, False, True]),
+    "count": torch.tensor(7),
+}
+METADATA = {f"key{i}": str(i) for i in range(20)}
+ARRAYS = {"b": np.eye(3, dtype=np.float32), "a": np.arange(4)}
+
+WRITERS: dict[str, Callable[[Path], None]] = {
+    "text": lambda path: storage.write_text(path, "Grüße\n"),
+    "json": lambda path: storage.write_json(path, {"b": [1, 2.5], "a": "ü"}),
+    "npy": lambda path: storage.write_npy(path, np.arange(5)),
+    "npz": lambda path: storage.write_npz(path, **ARRAYS),
+    "parquet": lambda path: storage.write_parquet(path, FRAME),
+    "safetensors": lambda path: storage.write_safetensors(path, TENSORS, METADATA),
+}
+READERS: dict[str, Callable[[Path], Any]] = {
+    "json": storage.read_json,
+    "npy": storage.read_array,
+    "npz": storage.read_arrays,
+    "parquet": storage.read_parquet,
+    "safetensors": storage.read_tensors,
+}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_equal_content_gives_equal_bytes(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    WRITERS[kind](tmp_path / "first")
+    clock, local = time.time, time.localtime
+    # Zip archives count in steps of two seconds.
+    monkeypatch.setattr(time, "time", lambda: clock() + 4)
+    monkeypatch.setattr(time, "localtime", lambda seconds=None: local((seconds or clock()) + 4))
+    WRITERS[kind](tmp_path / "second")
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+    assert sorted(os.listdir(tmp_path)) == ["first", "second"]
+
+
+def test_equal_tensors_give_equal_bytes_in_another_process(
+    tmp_path: Path, repository: Path
+) -> None:
+    """The library's metadata come in an order that is drawn per process."""
+    code = (
+        "import sys, torch; from pipeline.storage import write_safetensors as w; "
+        "w(sys.argv[1], {'a': torch.ones(3)}, {f'key{i}': str(i) for i in range(20)})"
+    )
+    environment = os.environ | {"PYTHONPATH": str(repository)}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "a")], env=environment, check=True)
+    storage.write_safetensors(tmp_path / "b", {"a": torch.ones(3)}, METADATA)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    for kind, write in WRITERS.items():
+        write(tmp_path / "new" / kind)
+    folder = tmp_path / "new"
+    assert storage.read_json(folder / "json") == {"b": [1, 2.5], "a": "ü"}
+    assert (folder / "json").read_text(encoding="utf-8").startswith('{\n  "a": "ü",\n')
+    np.testing.assert_array_equal(storage.read_array(folder / "npy"), np.arange(5))
+    arrays = storage.read_arrays(folder / "npz")
+    assert arrays.keys() == ARRAYS.keys()
+    for name, array in ARRAYS.items():
+        np.testing.assert_array_equal(arrays[name], array)
+        assert arrays[name].dtype == array.dtype
+    pd.testing.assert_frame_equal(storage.read_parquet(folder / "parquet"), FRAME)
+    tensors = storage.read_tensors(folder / "safetensors")
+    assert tensors.keys() == TENSORS.keys()
+    for name, tensor in TENSORS.items():
+        assert tensors[name].dtype == tensor.dtype and torch.equal(tensors[name], tensor)
+    assert storage.read_metadata(folder / "safetensors") == METADATA
+
+
+def test_tensors_that_share_memory(tmp_path: Path) -> None:
+    base = torch.arange(4.0)
+    storage.write_safetensors(tmp_path / "a", {"all": base, "half": base[:2]})
+    assert torch.equal(storage.read_tensors(tmp_path / "a")["half"], base[:2])
+    assert storage.read_metadata(tmp_path / "a") == {}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_json_refuses_what_is_no_number(tmp_path: Path, value: float) -> None:
+    with pytest.raises(ValueError):
+        storage.write_json(tmp_path / "a.json", {"x": value})
+    assert not list(tmp_path.iterdir())
+
+
+def test_objects_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError):
+        storage.write_npz(tmp_path / "a.npz", good=np.ones(2), bad=np.array([{}, None]))
+    assert not list(tmp_path.iterdir())
+
+
+class FullDisk:
+    """Stands for a file on a full disk: takes some bytes, then none."""
+
+    def __init__(self, file: Any) -> None:
+        self.file, self.room = file, 10
+
+    def write(self, data: bytes) -> int:
+        self.room -= memoryview(data).nbytes
+        if self.room < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return self.file.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+    def __enter__(self) -> "FullDisk":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+
+def full_disk(path: Path, mode: str) -> FullDisk:
+    return FullDisk(open(path, mode))  # noqa: SIM115
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_failing_write_leaves_the_old_file(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "result"
+    path.write_bytes(b"old")
+    if kind == "text":
+        failing: Callable[[Path], None] = lambda path: storage.write_text(path, "x" * 100)  # noqa: E731
+    else:
+        failing = WRITERS[kind]
+    monkeypatch.setattr(storage, "open", full_disk, raising=False)
+    with pytest.raises(PipelineError, match="cannot write result in .*No space left on device"):
+        failing(path)
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["result"]
+
+
+def test_a_leftover_of_a_killed_process_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / ".a.json.partial").write_text("half")
+    storage.write_json(tmp_path / "a.json", 1)
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
+def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PipelineError, match=f"cannot write a.json in {tmp_path}/file"):
+        storage.write_json(tmp_path / "file" / "a.json", 1)
+    with (
+        pytest.raises(PipelineError, match=f"cannot write folder in {tmp_path}/file"),
+        storage.new_folder(tmp_path / "file" / "folder"),
+    ):
+        pass
+
+
+def test_new_folder_replaces_the_old_one(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "target"
+    for name in ("first", "second"):
+        with storage.new_folder(target) as folder:
+            assert folder.parent == target.parent
+            (folder / name).write_text(name)
+        assert os.listdir(target) == [name]
+    assert os.listdir(tmp_path / "deep") == ["target"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_new_folder_keeps_the_old_one_on_failure(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / "old").write_text("")
+    with pytest.raises(error), storage.new_folder(target) as folder:
+        (folder / "new").write_text("")
+        raise error
+    assert os.listdir(target) == ["old"]
+    assert os.listdir(tmp_path) == ["target"]
+
+
+def test_new_folder_removes_a_leftover(tmp_path: Path) -> None:
+    (tmp_path / ".target.partial").mkdir()
+    (tmp_path / ".target.partial" / "half").write_text("")
+    with storage.new_folder(tmp_path / "target") as folder:
+        assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_a_missing_file_is_named(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(PipelineError, match=f"{tmp_path}/nothing is missing; `dvc repro`"):
+        READERS[kind](tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize("damage", ["truncated", "foreign", "empty"])
+def test_a_damaged_file_is_named(tmp_path: Path, kind: str, damage: str) -> None:
+    path = tmp_path / "file"
+    WRITERS[kind](path)
+    data = path.read_bytes()
+    path.write_bytes(
+        {"truncated": data[: len(data) // 2], "foreign": b"x" * 99, "empty": b""}[damage]
+    )
+    with pytest.raises(PipelineError, match=f"{tmp_path}/file is damaged .*delete it and run") as e:
+        READERS[kind](path)
+    assert "\n" not in str(e.value)
+    if kind == "safetensors" and damage != "truncated":
+        with pytest.raises(PipelineError):
+            storage.read_metadata(path)
+
+
+def test_pickles_are_not_read(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array([{}]), allow_pickle=True)
+    with pytest.raises(PipelineError, match="damaged"):
+        storage.read_array(tmp_path / "a.npy")
