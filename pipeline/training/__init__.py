@@ -1,0 +1,1 @@
+"""Training: a loop that resumes exactly, its checkpoints and its log."""
