@@ -1,0 +1,148 @@
+"""The embedding H of a representation z, the condition of the INN t (INV paper A.3, Eq. 16)."""
+
+from collections.abc import Sequence
+from math import prod
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.errors import PipelineError
+from pipeline.models.inn import ActNorm
+
+__all__ = ["SpatialEmbedding", "Standardize", "VectorEmbedding", "build_embedding"]
+
+SLOPE = 0.2  # of the LeakyReLUs
+
+
+class Standardize(nn.Module):
+    """Shift and scale each channel of z to zero mean and unit variance over the training images.
+
+    Channels of an untrained or ReLU layer differ by orders of magnitude, and H would hardly read
+    the small ones. The identity until `fit` is called; its statistics are part of the state dict.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("scale", torch.ones(channels))
+        self.mean: Tensor
+        self.scale: Tensor
+
+    def fit(self, z: Tensor) -> None:
+        """Take the statistics from z (R, C, ...); a channel that hardly varies is not blown up."""
+        channels = z.float().transpose(0, 1).flatten(1)
+        std = channels.std(1)
+        floor = (1e-2 * std.max()).clamp_min(torch.finfo(std.dtype).tiny)
+        self.mean.copy_(channels.mean(1))
+        self.scale.copy_(1 / std.clamp_min(floor))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Map z (batch, C, ...) to the same shape."""
+        shape = (-1, *(1,) * (z.dim() - 2))
+        return (z - self.mean.view(shape)) * self.scale.view(shape)
+
+
+class VectorEmbedding(nn.Module):
+    """H for a vector layer: [linear, ActNorm, LeakyReLU(0.2)], the last layer linear only.
+
+    z is standardised first (`standardize.fit`).
+
+    The widths run linearly from features_in to features_out, e.g. 4096-2773-1450-128 in 3 layers.
+    Weights are drawn from the global random state. Source: INV paper A.3, Eq. 16.
+    """
+
+    def __init__(self, features_in: int, features_out: int = 128, layers: int = 3) -> None:
+        super().__init__()
+        self.features_in = features_in
+        self.features_out = features_out
+        # Floor, in whole numbers: 4096 -> 2773.33 -> 1450.67 -> 128.
+        span = features_out - features_in
+        self.widths = [features_in + span * i // layers for i in range(layers + 1)]
+        self.standardize = Standardize(features_in)
+        pairs = zip(self.widths, self.widths[1:], strict=False)
+        self.linears = nn.ModuleList(nn.Linear(*pair) for pair in pairs)
+        self.norms = nn.ModuleList(ActNorm(width) for width in self.widths[1:-1])
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Map z (batch, features_in, 1, ...) to h (batch, features_out).
+
+        Raises PipelineError where z has another number of features.
+        """
+        if z.dim() < 2 or prod(z.shape[1:]) != self.features_in:
+            raise PipelineError(
+                f"H expects representations of {self.features_in} features, not of shape "
+                f"{tuple(z.shape[1:])}: build it for the layer's shape."
+            )
+        z = self.standardize(z.flatten(1))
+        for linear, norm in zip(self.linears, self.norms, strict=False):
+            assert isinstance(norm, ActNorm)
+            z = F.leaky_relu(norm.normalize(linear(z)), SLOPE)
+        return self.linears[-1](z)
+
+
+class SpatialEmbedding(nn.Module):
+    """H for a spatial layer: `down` x [conv k4 s2 p1 without bias, ActNorm, LeakyReLU(0.2)], then
+    one convolution over what is left of the image to features_out. z is standardised first
+    (`standardize.fit`).
+
+    The widths are 64, 128, 256, ... Weights are drawn from the global random state.
+    Source: INV paper A.3, Eq. 16.
+    """
+
+    def __init__(self, shape: Sequence[int], down: int, features_out: int = 128) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+        self.features_out = features_out
+        channels, height, width = self.shape
+        if down < 0 or min(height, width) >> down < 1:
+            raise PipelineError(
+                f"A layer of shape {self.shape} cannot be halved {down} times: "
+                "give fewer downsampling steps."
+            )
+        self.standardize = Standardize(channels)
+        self.convolutions = nn.ModuleList()
+        self.norms = nn.ModuleList()
+        for i in range(down):
+            self.convolutions.append(nn.Conv2d(channels, 64 << i, 4, 2, 1, bias=False))
+            self.norms.append(ActNorm(64 << i))
+            channels = 64 << i
+        self.last = nn.Conv2d(channels, features_out, (height >> down, width >> down))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Map z (batch, *shape) to h (batch, features_out).
+
+        Raises PipelineError where z has another shape.
+        """
+        if z.shape[1:] != self.shape:
+            raise PipelineError(
+                f"H expects representations of shape {self.shape}, not {tuple(z.shape[1:])}: "
+                "build it for the layer's shape."
+            )
+        z = self.standardize(z)
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            assert isinstance(norm, ActNorm)
+            z = F.leaky_relu(norm.normalize(convolution(z)), SLOPE)
+        return self.last(z).flatten(1)
+
+
+def build_embedding(
+    shape: Sequence[int], features_out: int = 128, down: int | None = None
+) -> VectorEmbedding | SpatialEmbedding:
+    """Build H for a layer of that shape: (C,) and (C, 1, 1) are vectors, (C, H, W) is spatial.
+
+    Without `down` a spatial layer is halved until its longer side is at most 4 pixels.
+    Raises PipelineError for any other shape.
+    """
+    if len(shape) not in (1, 3) or min(shape) < 1 or features_out < 1:
+        raise PipelineError(
+            f"No embedding of {features_out} features for a layer of shape {tuple(shape)}: give "
+            "(features,) or (channels, height, width), all positive."
+        )
+    if prod(shape[1:]) == 1:
+        return VectorEmbedding(shape[0], features_out)
+    if down is None:
+        down = 0
+        while max(shape[1:]) >> down > 4 and min(shape[1:]) >> down > 1:
+            down += 1
+    return SpatialEmbedding(shape, down, features_out)

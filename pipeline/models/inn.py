@@ -1,0 +1,364 @@
+"""Invertible networks: the semantic INN e (A.2) and the conditional INN t (A.3) of the INV paper.
+
+The nets s and t of a half coupling read the same input: their first layers are one product, and
+the others run side by side in batched products.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.errors import PipelineError
+
+__all__ = ["ActNorm", "ConditionalINN", "Coupling", "InvertibleNetwork", "SemanticINN", "Shuffle"]
+
+SLOPE = 0.01  # of the LeakyReLUs inside s and t
+
+
+class ActNorm(nn.Module):
+    """Learned shift and scale per channel, initialised on the first training batch.
+
+    After that first batch every channel of its output has zero mean and unit variance there. The
+    initialised state is part of the state dict; a module that never saw a training batch is the
+    identity. Under distributed training the statistics are those of the batches of all processes.
+    Source: INV paper A.2 (actnorm layers).
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(features))
+        self.log_scale = nn.Parameter(torch.zeros(features))
+        self.register_buffer("initialized", torch.tensor(False))
+        self.initialized: Tensor
+        self._pending = True  # mirrors the buffer: reading it would wait for the accelerator
+        self.register_load_state_dict_post_hook(_read_initialized)
+
+    def normalize(self, x: Tensor) -> Tensor:
+        """Shift and scale x (batch, features, ...) per channel; same shape."""
+        if self.training and self._pending:
+            self._initialize(x.detach())
+        if x.dim() == 2:
+            return torch.addcmul(self.shift, x, self.log_scale.exp())
+        shape = (-1, *(1,) * (x.dim() - 2))
+        return torch.addcmul(self.shift.view(shape), x, self.log_scale.exp().view(shape))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map x (batch, features) to (value, log_det), of shapes (batch, features), (batch,)."""
+        return self.normalize(x), self.log_scale.sum().expand(len(x))
+
+    def inverse(self, value: Tensor) -> Tensor:
+        """Undo forward: value (batch, features) to x of the same shape."""
+        return (value - self.shift) * torch.exp(-self.log_scale)
+
+    @torch.no_grad()
+    def _initialize(self, x: Tensor) -> None:
+        channels = x.transpose(0, 1).flatten(1)
+        mean = _mean_over_processes(channels.mean(1))
+        variance = _mean_over_processes((channels - mean[:, None]).square().mean(1))
+        std = variance.sqrt()
+        std = torch.where(std > 1e-6, std, torch.ones_like(std))  # constant channel: shift only
+        self.log_scale.copy_(-std.log())
+        self.shift.copy_(-mean / std)
+        self.initialized.fill_(True)
+        self._pending = False
+
+
+def _read_initialized(module: nn.Module, _keys: object) -> None:
+    assert isinstance(module, ActNorm)
+    module._pending = not bool(module.initialized)
+
+
+def _mean_over_processes(value: Tensor) -> Tensor:
+    if dist.is_available() and dist.is_initialized():
+        dist.all_reduce(value)
+        value /= dist.get_world_size()
+    return value
+
+
+class Shuffle(nn.Module):
+    """A fixed permutation of the features, saved with the state dict (INV paper A.2)."""
+
+    def __init__(self, features: int, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        permutation = torch.randperm(features, generator=generator)
+        self.register_buffer("permutation", permutation)
+        self.register_buffer("inverse_permutation", permutation.argsort())
+        self.permutation: Tensor
+        self.inverse_permutation: Tensor
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map x (batch, features) to (value, log_det); log_det (batch,) is zero."""
+        return x.index_select(1, self.permutation), x.new_zeros(len(x))
+
+    def inverse(self, value: Tensor) -> Tensor:
+        """Undo forward: value (batch, features) to x of the same shape."""
+        return value.index_select(1, self.inverse_permutation)
+
+
+class Nets(nn.Module):
+    """The nets s and t of one half coupling, side by side: MLPs with LeakyReLU(0.01).
+
+    Each has 1 input, `depth` hidden and 1 output linear layer. Weights are stored (in, out) and
+    stacked over the two nets; the first layer's are split into those of x and of the condition.
+    Source: INV paper A.2, A.3 and Tab. S10.
+    """
+
+    def __init__(
+        self,
+        features_in: int,
+        features_out: int,
+        width: int,
+        depth: int,
+        condition_features: int,
+        generator: torch.Generator | None,
+    ) -> None:
+        super().__init__()
+        fan_in = features_in + condition_features
+        self.width = width
+        self.first = _uniform((features_in, 2 * width), fan_in, generator)
+        self.first_bias = _uniform((2 * width,), fan_in, generator)
+        if condition_features:
+            self.first_condition = _uniform((condition_features, 2 * width), fan_in, generator)
+        self.weights = nn.ParameterList()
+        self.biases = nn.ParameterList()
+        for _ in range(depth):
+            self.weights.append(_uniform((2, width, width), width, generator))
+            self.biases.append(_uniform((2, 1, width), width, generator))
+        # Zero output layers: a fresh coupling is the identity.
+        self.weights.append(nn.Parameter(torch.zeros(2, width, features_out)))
+        self.biases.append(nn.Parameter(torch.zeros(2, 1, features_out)))
+
+    def forward(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Map x (batch, features_in) and the condition (batch or 1, condition_features) to
+        (log s, t), both (batch, features_out); log s = tanh(.) lies in (-1, 1).
+        """
+        offset: Tensor = self.first_bias
+        if condition is not None:
+            # Added up rather than concatenated: one condition for all x is projected once.
+            offset = torch.addmm(offset, condition, self.first_condition)
+        hidden = F.leaky_relu_(torch.addmm(offset, x, self.first), SLOPE)
+        hidden = hidden.view(len(x), 2, self.width).transpose(0, 1)
+        *weights, last_weight = self.weights
+        *biases, last_bias = self.biases
+        for weight, bias in zip(weights, biases, strict=True):
+            hidden = F.leaky_relu_(torch.baddbmm(bias, hidden, weight), SLOPE)
+        log_s, t = torch.baddbmm(last_bias, hidden, last_weight).unbind()
+        return log_s.tanh(), t
+
+
+class Coupling(nn.Module):
+    """Affine coupling of both halves, s = exp(tanh(.)) and t free: Eqs. 14-15 and 17-18."""
+
+    def __init__(
+        self,
+        features: int,
+        width: int,
+        depth: int,
+        condition_features: int = 0,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.sizes = (features // 2, features - features // 2)
+        self.nets = nn.ModuleList(
+            Nets(features_in, features_out, width, depth, condition_features, generator)
+            for features_in, features_out in (self.sizes[::-1], self.sizes)
+        )
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Map x (batch, features) to (value, log_det), of shapes (batch, features), (batch,)."""
+        x_1, x_2 = x.split(self.sizes, 1)
+        log_s_1, t_1 = self.nets[0](x_2, condition)
+        y_1 = torch.addcmul(t_1, x_1, log_s_1.exp())
+        log_s_2, t_2 = self.nets[1](y_1, condition)
+        y_2 = torch.addcmul(t_2, x_2, log_s_2.exp())
+        return torch.cat((y_1, y_2), 1), log_s_1.sum(1) + log_s_2.sum(1)
+
+    def inverse(self, value: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Undo forward: value (batch, features) to x of the same shape."""
+        y_1, y_2 = value.split(self.sizes, 1)
+        log_s_2, t_2 = self.nets[1](y_1, condition)
+        x_2 = (y_2 - t_2) * torch.exp(-log_s_2)
+        log_s_1, t_1 = self.nets[0](x_2, condition)
+        x_1 = (y_1 - t_1) * torch.exp(-log_s_1)
+        return torch.cat((x_1, x_2), 1)
+
+
+class Block(nn.Module):
+    """ActNorm, coupling and shuffle in a row: the block of Fig. S1."""
+
+    def __init__(
+        self,
+        features: int,
+        width: int,
+        depth: int,
+        condition_features: int = 0,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.norm = ActNorm(features)
+        self.coupling = Coupling(features, width, depth, condition_features, generator)
+        self.shuffle = Shuffle(features, generator)
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Map x (batch, features) to (value, log_det), of shapes (batch, features), (batch,)."""
+        x, norm_log_det = self.norm(x)
+        x, log_det = self.coupling(x, condition)
+        x, _ = self.shuffle(x)
+        return x, norm_log_det + log_det
+
+    def inverse(self, value: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Undo forward: value (batch, features) to x of the same shape."""
+        return self.norm.inverse(self.coupling.inverse(self.shuffle.inverse(value), condition))
+
+
+class InvertibleNetwork(nn.Module):
+    """A stack of blocks (INV paper, Fig. S2), conditional if condition_features is positive.
+
+    The condition has shape (batch, condition_features), or (1, condition_features): then it holds
+    for every x, and its share of the products is computed once. Dropout acts on it in training.
+
+    All initial weights and permutations are a pure function of `seed`; the global random state is
+    neither read nor changed. A fresh network only normalises and shuffles: the last layers of s and
+    t start at zero. For sizes see Tab. S10 (n_flow, h_w, h_d). Raises PipelineError for fewer than
+    2 features, a missing condition, or one that is not wanted.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        blocks: int,
+        width: int,
+        depth: int,
+        condition_features: int = 0,
+        dropout: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if features < 2:
+            raise PipelineError(f"An invertible network needs 2 or more features, not {features}.")
+        generator = torch.Generator().manual_seed(seed)
+        self.conditional = condition_features > 0
+        self.dropout = dropout
+        self.blocks: Sequence[Block] = nn.ModuleList(  # type: ignore[assignment]
+            Block(features, width, depth, condition_features, generator) for _ in range(blocks)
+        )
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Map x (batch, features) to (value, log_det), of shapes (batch, features), (batch,)."""
+        condition = self._prepare(condition)
+        log_det = x.new_zeros(len(x))
+        for block in self.blocks:
+            x, term = block(x, condition)
+            log_det = log_det + term
+        return x, log_det
+
+    def inverse(self, value: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Undo forward: value (batch, features) to x of the same shape."""
+        condition = self._prepare(condition)
+        for block in reversed(self.blocks):
+            value = block.inverse(value, condition)
+        return value
+
+    def _prepare(self, condition: Tensor | None) -> Tensor | None:
+        if (condition is not None) != self.conditional:
+            wanted = "needs a condition" if self.conditional else "takes no condition"
+            raise PipelineError(f"This invertible network {wanted}: call it accordingly.")
+        if condition is not None and self.dropout:
+            condition = F.dropout(condition, self.dropout, self.training)
+        return condition
+
+
+class SemanticINN(nn.Module):
+    """The INN e: z_bar to factors, the residual first (INV paper A.2, Eqs. 14-15)."""
+
+    def __init__(
+        self,
+        features: int,
+        factors: dict[str, int],
+        blocks: int,
+        width: int,
+        depth: int,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        residual = features - sum(factors.values())
+        if "residual" in factors or min(factors.values(), default=1) < 1 or residual < 0:
+            raise PipelineError(
+                f"The factors {factors} do not fit {features} features: give every factor at least "
+                "1 and all together at most that many; the residual gets what is left."
+            )
+        self.factors = {"residual": residual, **factors}
+        self.network = InvertibleNetwork(features, blocks, width, depth, seed=seed)
+
+    def forward(self, z_bar: Tensor) -> tuple[Tensor, Tensor]:
+        """Map z_bar (batch, features) to (e, log_det), of shapes (batch, features), (batch,)."""
+        return self.network(z_bar)
+
+    def inverse(self, e: Tensor) -> Tensor:
+        """Map e (batch, features) back to z_bar of the same shape."""
+        return self.network.inverse(e)
+
+    def split(self, e: Tensor) -> dict[str, Tensor]:
+        """Name the factors of e (batch, features): (batch, size) each, the residual first."""
+        return dict(zip(self.factors, e.split(list(self.factors.values()), 1), strict=True))
+
+    def indices(self, name: str) -> slice:
+        """The features of e that belong to the factor of that name."""
+        if name not in self.factors:
+            raise PipelineError(f"There is no factor {name!r}: use one of {list(self.factors)}.")
+        names = list(self.factors)
+        start = sum(self.factors[other] for other in names[: names.index(name)])
+        return slice(start, start + self.factors[name])
+
+
+class ConditionalINN(nn.Module):
+    """The INN t: z_bar to the invariance v given z (INV paper A.3, Eqs. 16-18).
+
+    `embedding` is H of Eq. 16 and tells the width of its output as `features_out`. The dropout acts
+    on the embedded condition while training. `base`, if given, are trained blocks without condition
+    that come first; they stay as they are.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        embedding: nn.Module,
+        blocks: int,
+        width: int,
+        depth: int,
+        dropout: float = 0.0,
+        seed: int = 0,
+        base: InvertibleNetwork | None = None,
+    ) -> None:
+        super().__init__()
+        self.base = None if base is None else base.requires_grad_(False)
+        self.embedding = embedding
+        condition_features = int(embedding.features_out)  # type: ignore[arg-type]
+        self.network = InvertibleNetwork(
+            features, blocks, width, depth, condition_features, dropout, seed
+        )
+
+    def forward(self, z_bar: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Map z_bar (batch, features) given z (batch or 1, ...) to (v, log_det (batch,))."""
+        if self.base is None:
+            return self.network(z_bar, self.embedding(z))
+        value, base_log_det = self.base(z_bar)
+        v, log_det = self.network(value, self.embedding(z))
+        return v, base_log_det + log_det
+
+    def inverse(self, v: Tensor, z: Tensor) -> Tensor:
+        """Map v (batch, features) given z (batch or 1, ...) to z_bar of the same shape."""
+        value = self.network.inverse(v, self.embedding(z))
+        return value if self.base is None else self.base.inverse(value)
+
+
+def _uniform(
+    shape: tuple[int, ...], fan_in: int, generator: torch.Generator | None
+) -> nn.Parameter:
+    """Uniform in +-1/sqrt(fan_in): weights and biases as nn.Linear draws them."""
+    bound = 1 / math.sqrt(fan_in)
+    return nn.Parameter(torch.empty(shape).uniform_(-bound, bound, generator=generator))
