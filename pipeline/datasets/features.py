@@ -1,0 +1,56 @@
+"""What the stages `encode` and `extract` computed once: posteriors of z_bar, and z."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.storage import read_array, write_npy
+
+__all__ = [
+    "Posterior",
+    "load_posterior",
+    "load_representations",
+    "posterior_files",
+    "representations_file",
+    "save_posterior",
+    "save_representations",
+]
+
+Posterior = tuple[Tensor, Tensor]
+"""Mean and variance of z_bar for every image: (R, N) each."""
+
+
+def posterior_files(folder: Path, split: str) -> list[Path]:
+    """Where a split's posterior is stored."""
+    return [folder / f"{split}-{moment}.npy" for moment in ("mean", "variance")]
+
+
+def save_posterior(folder: Path, split: str, posterior: Posterior) -> None:
+    """Write a split's posterior, float32."""
+    for path, moment in zip(posterior_files(folder, split), posterior, strict=True):
+        write_npy(path, moment.numpy())
+
+
+def load_posterior(folder: Path, split: str) -> Posterior:
+    """Read a split's posterior."""
+    mean, variance = (torch.from_numpy(read_array(path)) for path in posterior_files(folder, split))
+    return mean, variance
+
+
+def representations_file(folder: Path, step: int, split: str) -> Path:
+    """Where the z of a split at a training step of the network are stored."""
+    return folder / f"step-{step:06d}-{split}.npy"
+
+
+def save_representations(folder: Path, step: int, split: str, z: Tensor) -> None:
+    """Write z (R, ...), float16: its rounding, 5e-4 of the value, is far below what z varies."""
+    write_npy(representations_file(folder, step, split), z.numpy().astype(np.float16))
+
+
+def load_representations(folder: Path, step: int, split: str) -> Tensor:
+    """Read z (R, ...) float16 of a split at a training step of the network."""
+    return torch.from_numpy(read_array(representations_file(folder, step, split)))
