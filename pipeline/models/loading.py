@@ -1,0 +1,68 @@
+"""Read trained models back, ready to use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.models.autoencoder import DigitsAutoencoder
+from pipeline.models.embedding import build_embedding
+from pipeline.models.inn import ConditionalINN, InvertibleNetwork, SemanticINN
+from pipeline.storage import read_json, read_tensors
+
+__all__ = ["build_cinn", "load_autoencoder", "load_cinn", "load_semantic"]
+
+
+def load_autoencoder(folder: Path) -> DigitsAutoencoder:
+    """Read a trained autoencoder, in evaluation mode."""
+    model = DigitsAutoencoder(**read_json(folder / "config.json"))
+    model.load_state_dict(read_tensors(folder / "model.safetensors"))
+    return model.eval()
+
+
+def load_semantic(folder: Path) -> SemanticINN:
+    """Read a trained e, in evaluation mode."""
+    config = read_json(folder / "config.json")
+    config["factors"] = dict(config["factors"])  # pairs: their order matters, and JSON sorts keys
+    model = SemanticINN(**config)
+    model.load_state_dict(read_tensors(folder / "model.safetensors"))
+    return model.eval()
+
+
+def build_cinn(
+    features: int,
+    shape: Sequence[int],
+    embedding: int,
+    blocks: int,
+    width: int,
+    depth: int,
+    base: Mapping[str, int] | None = None,
+    dropout: float = 0.0,
+    seed: int = 0,
+    z: Tensor | None = None,
+) -> ConditionalINN:
+    """t for z_bar of `features` dimensions and representations z of `shape`.
+
+    `embedding` is the width of H(z); `base` has blocks, width and depth of the blocks without
+    condition that come first, whose weights are then to be loaded. All other weights are a pure
+    function of `seed`. H standardises what it reads by the statistics of `z` (R, *shape), the
+    training images', if they are given.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # H draws its weights from the global state
+        h = build_embedding(shape, embedding)
+    if z is not None:
+        h.standardize.fit(z)
+    fixed = None if base is None else InvertibleNetwork(features, **base)
+    return ConditionalINN(features, h, blocks, width, depth, dropout, seed, base=fixed)
+
+
+def load_cinn(config: Mapping[str, Any], weights: Path) -> ConditionalINN:
+    """Read a trained t, in evaluation mode. `config` are the arguments of `build_cinn`."""
+    model = build_cinn(**config)
+    model.load_state_dict(read_tensors(weights))
+    return model.eval()

@@ -1,0 +1,80 @@
+"""Split an unmodified network f at a named layer: z = Phi(x), f(x) = Psi(z) (INV paper, Sec. 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.datasets.digits import ColorDigits
+from pipeline.errors import PipelineError
+
+__all__ = ["phi", "psi", "represent"]
+
+
+def _module(network: nn.Module, path: str) -> nn.Module:
+    try:
+        return network.get_submodule(path)
+    except AttributeError as error:
+        raise PipelineError(
+            f"the network has no module '{path}': correct `module` of this layer in params.yaml."
+        ) from error
+
+
+class _Reached(Exception):
+    """Ends a forward pass at the layer: what follows is not needed for z."""
+
+    def __init__(self, z: Tensor) -> None:
+        self.z = z
+
+
+@torch.no_grad()
+def phi(network: nn.Module, path: str, images: Tensor) -> Tensor:
+    """z = Phi(x): the output (B, ...) of the module `path` for images (B, C, H, W)."""
+
+    def stop(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+        raise _Reached(output)
+
+    handle = _module(network, path).register_forward_hook(stop)
+    try:
+        network(images)
+    except _Reached as reached:
+        return reached.z
+    finally:
+        handle.remove()
+    raise PipelineError(f"the network does not use its module '{path}': name another one.")
+
+
+@torch.no_grad()
+def psi(network: nn.Module, path: str, z: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
+    """f = Psi(z): the network's output (B, ...) when the module `path` gives `z` (B, ...).
+
+    `image_shape` (C, H, W) is what the network takes: the layers before `path` run on blank images
+    and what they compute is discarded.
+    """
+    handle = _module(network, path).register_forward_hook(lambda *_: z.clone())
+    try:
+        return network(z.new_zeros(len(z), *image_shape))
+    finally:
+        handle.remove()
+
+
+def represent(
+    network: nn.Module, path: str, shape: Sequence[int], data: ColorDigits, batch_size: int
+) -> Tensor:
+    """z = Phi(x) of every image of `data`: (R, *shape) on the CPU.
+
+    Raises PipelineError if the layer's representations have another shape than the table says.
+    """
+    device = next(network.parameters()).device
+    parts = []
+    for first in range(0, len(data), batch_size):
+        z = phi(network, path, data.images(slice(first, first + batch_size)).to(device))
+        if tuple(z.shape[1:]) != tuple(shape):
+            raise PipelineError(
+                f"the module '{path}' gives z of shape {list(z.shape[1:])}, not {list(shape)}: "
+                "correct `shape` of this layer in params.yaml."
+            )
+        parts.append(z.cpu())
+    return torch.cat(parts)

@@ -1,0 +1,66 @@
+"""Training of the classifiers whose representations are interpreted (INV paper, Sec. 4.2)."""
+
+from __future__ import annotations
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.datasets.digits import ColorDigits
+from pipeline.params import TrainNetworkParams
+from pipeline.training.checkpoints import CheckpointFolder
+from pipeline.training.log import TrainingLog
+from pipeline.training.loop import FitResult, cosine, fit
+
+__all__ = ["accuracy", "train_classifier"]
+
+
+@torch.no_grad()
+def accuracy(network: nn.Module, data: ColorDigits, batch_size: int = 500) -> float:
+    """Share of the images of `data` that `network` gives their own class, in [0, 1]."""
+    device = next(network.parameters()).device
+    correct = 0
+    for first in range(0, len(data), batch_size):
+        rows = slice(first, first + batch_size)
+        predicted = network(data.images(rows).to(device)).argmax(1).cpu()
+        correct += int((predicted == data.label[rows]).sum())
+    return correct / len(data)
+
+
+def train_classifier(
+    network: nn.Module,
+    train: ColorDigits,
+    validation: ColorDigits,
+    settings: TrainNetworkParams,
+    *,
+    seed: int,
+    fabric: Fabric,
+    checkpoints: CheckpointFolder,
+    log: TrainingLog,
+) -> FitResult:
+    """Train `network` with cross entropy; snapshots are its states at the checkpoint steps."""
+    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
+
+    def objective(network: nn.Module, indices: Tensor, _: torch.Generator) -> dict:
+        rows = indices.cpu()
+        logits = network(train.images(rows).to(fabric.device))
+        return {"loss": F.cross_entropy(logits, train.label[rows].to(fabric.device))}
+
+    return fit(
+        network,
+        objective,
+        optimizer,
+        steps=settings.steps,
+        batch_size=settings.batch_size,
+        dataset_size=len(train),
+        seed=seed,
+        fabric=fabric,
+        checkpoints=checkpoints,
+        log=log,
+        log_every=max(1, settings.steps // 100),
+        validate=lambda network: {"accuracy": accuracy(network, validation)},
+        validate_every=max(1, settings.steps // (settings.checkpoints - 1)),
+        schedule=cosine(settings.steps, warmup=min(200, settings.steps // 10)),
+        snapshot_steps=settings.checkpoint_steps,
+    )

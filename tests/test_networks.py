@@ -1,0 +1,127 @@
+"""Named layers: the shape of z, Psi(Phi(x)) = f(x), and mistakes in the table."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from pipeline.datasets.digits import ColorDigits
+from pipeline.errors import PipelineError
+from pipeline.networks.layers import phi, psi, represent
+from pipeline.networks.squeezenet import build_squeezenet, checkpoint_file, load_checkpoints
+from pipeline.params import load_params
+from pipeline.storage import write_json, write_safetensors
+
+ROOT = Path(__file__).resolve().parents[1]
+LAYERS = load_params(ROOT).layers
+NETWORKS: dict[str, Callable[[], nn.Module]] = {"squeezenet": lambda: build_squeezenet(10)}
+IMAGE = {"squeezenet": (3, 28, 28)}
+
+
+@pytest.fixture(scope="module")
+def networks() -> dict[str, nn.Module]:
+    torch.manual_seed(0)
+    return {name: build().eval() for name, build in NETWORKS.items()}
+
+
+def images(network: str, count: int = 3) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.rand(count, *IMAGE[network], generator=generator) * 2 - 1
+
+
+def digits(count: int) -> ColorDigits:
+    generator = torch.Generator().manual_seed(2)
+    strokes = torch.randint(0, 256, (count, 28, 28), generator=generator).byte()
+    colours = torch.rand(2, count, 3, generator=generator)
+    index = torch.arange(count)
+    return ColorDigits(strokes, colours[0], colours[1], index % 10, index, index)
+
+
+def test_every_network_of_the_table_is_tested() -> None:
+    assert set(load_params(ROOT).networks) == set(NETWORKS)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_splits_its_network(name: str, networks: dict[str, nn.Module]) -> None:
+    layer = LAYERS[name]
+    network, x = networks[layer.network], images(layer.network)
+    z = phi(network, layer.module, x)
+    assert z.shape == (3, *layer.shape) and not z.requires_grad
+    assert z.std() > 0
+    if layer.activation == "after":
+        assert z.min() >= 0
+    with torch.no_grad():
+        expected = network(x)
+    again = psi(network, layer.module, z, IMAGE[layer.network])
+    torch.testing.assert_close(again, expected, rtol=0, atol=1e-6)
+    # Psi reads nothing but z.
+    other = psi(network, layer.module, z * 0.5, IMAGE[layer.network])
+    assert (other - expected).abs().max() > 1e-4
+    assert torch.equal(phi(network, layer.module, x), z), "a hook was left behind"
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("path", ["features.99", "featurs.11", "classifier.0.x"])
+def test_a_module_that_does_not_exist(name: str, path: str, networks: dict[str, nn.Module]) -> None:
+    network = LAYERS[name].network
+    sentence = f"the network has no module '{path}': correct `module` of this layer in params.yaml."
+    with pytest.raises(PipelineError) as caught:
+        phi(networks[network], path, images(network))
+    assert str(caught.value) == sentence
+    with pytest.raises(PipelineError):
+        psi(networks[network], path, torch.zeros(1, 2), IMAGE[network])
+
+
+def test_representations_of_a_data_set(networks: dict[str, nn.Module]) -> None:
+    layer, data = LAYERS["squeezenet-fire8"], digits(7)
+    network = networks[layer.network]
+    z = represent(network, layer.module, layer.shape, data, batch_size=3)
+    assert z.shape == (7, *layer.shape)
+    expected = phi(network, layer.module, data.images(slice(None)))
+    torch.testing.assert_close(z, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(512,), (256, 1, 1), (512, 2, 2)])
+def test_another_shape_than_the_table_says(
+    shape: tuple[int, ...], networks: dict[str, nn.Module]
+) -> None:
+    with pytest.raises(PipelineError) as caught:
+        represent(networks["squeezenet"], "features.11", shape, digits(2), batch_size=2)
+    assert str(caught.value) == (
+        f"the module 'features.11' gives z of shape [512, 1, 1], not {list(shape)}: correct "
+        "`shape` of this layer in params.yaml."
+    )
+
+
+# --- SqueezeNet ----------------------------------------------------------------------------------
+
+
+def test_logits_may_be_negative(networks: dict[str, nn.Module]) -> None:
+    with torch.no_grad():
+        logits = networks["squeezenet"](images("squeezenet", 20))
+    assert logits.shape == (20, 10)
+    assert (logits < 0).any() and (logits > 0).any()
+
+
+def test_checkpoints_are_read_in_order(tmp_path: Path) -> None:
+    steps, states = [0, 4, 12], {}
+    for step in steps:
+        states[step] = build_squeezenet(4).state_dict()
+        write_safetensors(checkpoint_file(tmp_path, step), states[step])
+    write_json(tmp_path / "config.json", {"classes": 4, "steps": steps})
+    found = []
+    for step, network in load_checkpoints(tmp_path, torch.device("cpu")):
+        found.append(step)
+        assert not network.training
+        for name, value in network.state_dict().items():
+            assert torch.equal(value, states[step][name])
+    assert found == steps
+
+
+def test_a_checkpoint_of_another_network_is_told(tmp_path: Path) -> None:
+    write_safetensors(checkpoint_file(tmp_path, 0), build_squeezenet(4).state_dict())
+    write_json(tmp_path / "config.json", {"classes": 5, "steps": [0]})
+    with pytest.raises(PipelineError, match="step-000000.safetensors"):
+        list(load_checkpoints(tmp_path, torch.device("cpu")))
