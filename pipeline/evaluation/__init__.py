@@ -1,0 +1,1 @@
+"""Numbers: measures computed from samples of the networks."""

@@ -1,0 +1,50 @@
+"""What trained models make of a whole data set: posteriors, factors and the error of D(E(x))."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pipeline.datasets.digits import ColorDigits
+from pipeline.datasets.features import Posterior
+from pipeline.models.autoencoder import DigitsAutoencoder, sample_posterior
+from pipeline.models.inn import SemanticINN
+
+__all__ = ["encode_in_batches", "factors_of", "reconstruction_error"]
+
+
+@torch.no_grad()
+def encode_in_batches(
+    model: DigitsAutoencoder, data: ColorDigits, batch_size: int = 500
+) -> tuple[Tensor, Tensor]:
+    """Posterior mean and variance of z_bar for every image of `data`: (R, N) each, on the CPU."""
+    device = model.log_gamma.device
+    parts = [
+        model.encode(data.images(slice(first, first + batch_size)).to(device))
+        for first in range(0, len(data), batch_size)
+    ]
+    mean, variance = (torch.cat(column).cpu() for column in zip(*parts, strict=True))
+    return mean, variance
+
+
+@torch.no_grad()
+def reconstruction_error(model: DigitsAutoencoder, data: ColorDigits) -> float:
+    """Mean squared error per channel of D(z_bar), z_bar the posterior's mean; images in [-1, 1]."""
+    device = model.log_gamma.device
+    total = 0.0
+    for rows in torch.arange(len(data)).split(500):
+        images = data.images(rows).to(device)
+        error = images - model.decode(model.encode(images)[0])
+        total += float(error.square().flatten(1).mean(1).sum())
+    return total / len(data)
+
+
+@torch.no_grad()
+def factors_of(model: SemanticINN, posterior: Posterior) -> Tensor:
+    """e(z_bar), with one z_bar drawn from each posterior: (R, N) on the CPU."""
+    device = next(model.parameters()).device
+    parts = [
+        model(sample_posterior(mean.to(device), variance.to(device)))[0].cpu()
+        for mean, variance in zip(*(part.split(2000) for part in posterior), strict=True)
+    ]
+    return torch.cat(parts)

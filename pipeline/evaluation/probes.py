@@ -1,0 +1,48 @@
+"""What a factor of e holds, read by linear probes on ground truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+__all__ = ["probe_class", "probe_table", "probe_values"]
+
+
+def probe_class(
+    train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray
+) -> float:
+    """Accuracy in [0, 1] of a linear classifier from features (R, N) to classes (R,)."""
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=200))
+    return float(probe.fit(train, train_labels).score(test, test_labels))
+
+
+def probe_values(
+    train: np.ndarray, train_values: np.ndarray, test: np.ndarray, test_values: np.ndarray
+) -> float:
+    """R^2 (at most 1) of a linear regression from features (R, N) to values (R, K)."""
+    probe = make_pipeline(StandardScaler(), Ridge())
+    return float(probe.fit(train, train_values).score(test, test_values))
+
+
+def probe_table(
+    train: Mapping[str, np.ndarray],
+    test: Mapping[str, np.ndarray],
+    train_truth: Mapping[str, np.ndarray],
+    test_truth: Mapping[str, np.ndarray],
+) -> dict[str, float]:
+    """Every concept read from every factor: `<concept>_from_<factor>`.
+
+    Concepts with integer ground truth (R,) are classes (accuracy), the others values (R^2).
+    """
+    table = {}
+    for concept, truth in train_truth.items():
+        probe = probe_class if truth.dtype.kind == "i" else probe_values
+        for factor, features in train.items():
+            table[f"{concept}_from_{factor}"] = round(
+                probe(features, truth, test[factor], test_truth[concept]), 4
+            )
+    return table
