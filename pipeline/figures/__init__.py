@@ -1,0 +1,1 @@
+"""Figures: drawn from saved arrays and JSON alone, never from a network."""

@@ -1,0 +1,399 @@
+"""Fig. 4 and Fig. S7: which factors a representation holds while its network is trained.
+
+Draws from arrays and numbers alone:
+
+- curves: `{"steps": (C,), "accuracy": (C,), factor: {"total": (C,), "total_se": (C,),
+  "first_order": (C,), "first_order_se": (C,)}}` for digit, foreground and background, shares and
+  accuracies in [0, 1]; `curves_of` makes it from `metrics/fig4.json`.
+- grids: `{"early": grid, "late": grid}`, each `{"step": int, "inputs": (rows, H, W, 3) uint8,
+  "samples": (rows, columns, H, W, 3) uint8}`; `load_grids` reads it from an npz file.
+- meta: `{"scale": str, "seed": int, "inputs": int, "invariances": int}`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from pipeline.errors import PipelineError
+from pipeline.figures.drawing import figure_style
+
+__all__ = ["curves_of", "draw_fig4", "draw_figS7", "load_grids"]
+
+FACTORS: dict[str, dict[str, Any]] = {
+    "digit": {"label": "digit", "color": "#0072B2", "linestyle": "-", "marker": "o"},
+    "foreground": {
+        "label": "foreground colour",
+        "color": "#E69F00",
+        "linestyle": (0, (5, 1.6)),
+        "marker": "s",
+    },
+    "background": {
+        "label": "background colour",
+        "color": "#D55E00",
+        "linestyle": (0, (5, 1.4, 1, 1.4)),
+        "marker": "^",
+    },
+}
+ACCURACY: dict[str, Any] = {
+    "label": "accuracy (right axis)",
+    "color": "#444444",
+    "linestyle": (0, (1, 1.2)),
+}
+MOMENTS = ("early", "late")
+
+FIG4_ROWS, FIG4_COLUMNS = 5, 8
+"""What Fig. 4 shows of the grids; Fig. S7 shows all of them."""
+
+WIDTH = 7.4
+GRID_WIDTH = 3.4
+GRID_LEFT = (0.22, 3.92)
+"""Inches, as all lengths of the layout."""
+
+Pixels = NDArray[np.uint8]
+
+
+def curves_of(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Curves to draw from the records in `reports/<scale>/metrics/fig4.json`.
+
+    Raises:
+        PipelineError: a record lacks a number.
+    """
+    try:
+        records = summary["curves"]
+
+        def column(name: str) -> NDArray[np.float64]:
+            return np.array([record[name] for record in records], dtype=np.float64)
+
+        curves: dict[str, Any] = {"steps": column("step"), "accuracy": column("accuracy")}
+        for factor in FACTORS:
+            curves[factor] = {
+                name: column(f"{factor}_{name}")
+                for name in ("total", "total_se", "first_order", "first_order_se")
+            }
+    except KeyError as error:
+        raise PipelineError(
+            f"metrics/fig4.json lacks {error}: run `dvc repro -f evaluate@fig4`."
+        ) from error
+    return curves
+
+
+def load_grids(path: Path) -> dict[str, dict[str, Any]]:
+    """Grids from an npz file with `<early|late>_<step|inputs|samples>`; other arrays are ignored.
+
+    Raises:
+        PipelineError: the file or one of the arrays is missing.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {
+                moment: {
+                    "step": int(arrays[f"{moment}_step"]),
+                    "inputs": arrays[f"{moment}_inputs"],
+                    "samples": arrays[f"{moment}_samples"],
+                }
+                for moment in MOMENTS
+            }
+    except (OSError, KeyError, ValueError) as error:
+        raise PipelineError(
+            f"{path} holds no sample grids ({error}): run `dvc repro -f evaluate@fig4`."
+        ) from error
+
+
+def draw_fig4(
+    curves: Mapping[str, Any], grids: Mapping[str, Mapping[str, Any]], meta: Mapping[str, Any]
+) -> Figure:
+    """Fig. 4: explained variance over training, and samples at an early and a late checkpoint.
+
+    Panel (a) shows Eq. 20 with the accuracy, panel (b) the first-order index on the same scale;
+    bands are one standard error to each side. See the module for the formats.
+
+    Raises:
+        PipelineError: arrays whose shapes do not fit.
+    """
+    _check_curves(curves)
+    with figure_style():
+        shown = {moment: _cropped(grids[moment], FIG4_ROWS, FIG4_COLUMNS) for moment in MOMENTS}
+        grid_height = max(_grid_height(grid) for grid in shown.values())
+        height = grid_height + 3.67
+        figure = Figure(figsize=(WIDTH, height))
+        total = _axes(figure, 0.52, grid_height + 1.14, 2.75, 2.02)
+        first_order = _axes(figure, 4.55, grid_height + 1.14, 2.75, 2.02)
+        _draw_shares(total, curves, "total")
+        _draw_shares(first_order, curves, "first_order")
+        lowest, highest = _range(curves)
+        letters = {"early": "c", "late": "d"}
+        for axes in (total, first_order):
+            axes.set_ylim(lowest, highest)
+            for moment, grid in shown.items():
+                _mark_step(axes, int(grid["step"]), letters[moment])
+        total.set_ylabel("variance explained by $z$ (Eq. 20) [%]")
+        first_order.set_ylabel("first-order index of $z$ [%]")
+        _title(total, "a", "all that depends on $z$ (Eq. 20)")
+        _title(first_order, "b", "$z$ alone, without interaction with $v$")
+
+        accuracy = total.twinx()
+        accuracy.spines["right"].set_visible(True)
+        accuracy.grid(False)
+        accuracy.plot(curves["steps"], 100 * np.asarray(curves["accuracy"]), **_line(ACCURACY))
+        # Its zero stands at the height of the shares' zero.
+        accuracy.set_ylim(110 * lowest / highest, 110)
+        accuracy.set_yticks([0, 25, 50, 75, 100])
+        accuracy.set_ylabel("classification accuracy [%]", labelpad=2)
+
+        figure.legend(
+            handles=[Line2D([], [], **_line(look)) for look in (*FACTORS.values(), ACCURACY)],
+            loc="upper center",
+            bbox_to_anchor=(0.5, 1 - 0.01 / height),
+            ncol=4,
+            handlelength=3.2,
+            columnspacing=2.2,
+        )
+        for (moment, grid), left in zip(shown.items(), GRID_LEFT, strict=True):
+            low = 0.24 + grid_height - _grid_height(grid)
+            axes = _axes(figure, left, low, GRID_WIDTH, _grid_height(grid))
+            _draw_grid(axes, grid)
+            _title(axes, letters[moment], f"samples at step {int(grid['step']):,}", pad=17)
+        _footer(figure, meta, "bands: ± 1 bootstrap standard error")
+    return figure
+
+
+def draw_figS7(
+    curves: Mapping[str, Any], grids: Mapping[str, Mapping[str, Any]], meta: Mapping[str, Any]
+) -> Figure:
+    """Fig. S7: the whole sample grids, early beside late, with the shares that z explains there.
+
+    See the module for the formats.
+
+    Raises:
+        PipelineError: arrays whose shapes do not fit, or a grid of a step that has no checkpoint.
+    """
+    _check_curves(curves)
+    with figure_style():
+        grid_height = max(_grid_height(grids[moment]) for moment in MOMENTS)
+        figure = Figure(figsize=(WIDTH, grid_height + 0.92))
+        for moment, left, letter in zip(MOMENTS, GRID_LEFT, "ab", strict=True):
+            grid = grids[moment]
+            low = 0.24 + grid_height - _grid_height(grid)
+            axes = _axes(figure, left, low, GRID_WIDTH, _grid_height(grid))
+            _draw_grid(axes, grid)
+            _title(axes, letter, f"samples at step {int(grid['step']):,}", pad=31)
+            axes.annotate(
+                _explained(curves, int(grid["step"])),
+                (0, 1),
+                (0, 19),
+                xycoords="axes fraction",
+                textcoords="offset points",
+                fontsize=8,
+            )
+        _footer(figure, meta)
+    return figure
+
+
+def _explained(curves: Mapping[str, Any], step: int) -> str:
+    found = np.flatnonzero(np.asarray(curves["steps"]) == step)
+    if not found.size:
+        raise PipelineError(
+            f"The grid of step {step} belongs to no checkpoint of the curves: "
+            f"run `dvc repro -f evaluate@fig4`."
+        )
+    parts = [
+        f"{factor} {100 * float(curves[factor]['total'][found[0]]):.1f} %" for factor in FACTORS
+    ]
+    return "explained by $z$ (Eq. 20): " + ", ".join(parts)
+
+
+def _axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
+    """Axes at a place given in inches."""
+    across, up = figure.get_size_inches()
+    return figure.add_axes((left / across, bottom / up, width / across, height / up))
+
+
+def _range(curves: Mapping[str, Any]) -> tuple[float, float]:
+    """Common limits of both panels in percent: the same height means the same share."""
+    bands = [
+        100 * (np.asarray(curves[factor][index]) + side * np.asarray(curves[factor][f"{index}_se"]))
+        for factor in FACTORS
+        for index in ("total", "first_order")
+        for side in (-1, 1)
+    ]
+    highest = 1.1 * max(1.0, float(np.max(bands)))
+    # Estimates around zero may be slightly negative; a thin strip keeps their markers whole.
+    return min(-0.03 * highest, 1.1 * float(np.min(bands))), highest
+
+
+def _mark_step(axes: Axes, step: int, letter: str) -> None:
+    """A line at the checkpoint whose samples stand in the panel of that letter."""
+    axes.axvline(step, color="#888888", linewidth=0.7, zorder=0)
+    axes.annotate(
+        letter,
+        (step, 1),
+        (0, 1),
+        xycoords=("data", "axes fraction"),
+        textcoords="offset points",
+        ha="center",
+        va="top",
+        fontsize=8.5,
+        fontweight="bold",
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
+    )
+
+
+def _line(look: Mapping[str, Any]) -> dict[str, Any]:
+    return {**look, "markeredgecolor": "white", "markeredgewidth": 0.5}
+
+
+def _draw_shares(axes: Axes, curves: Mapping[str, Any], index: str) -> None:
+    steps = np.asarray(curves["steps"], dtype=np.float64)
+    for factor, look in FACTORS.items():
+        share = 100 * np.asarray(curves[factor][index], dtype=np.float64)
+        error = 100 * np.asarray(curves[factor][f"{index}_se"], dtype=np.float64)
+        band: dict[str, Any] = {
+            "color": look["color"],
+            "alpha": 0.22,
+            "linewidth": 0,
+            "zorder": 1.5,
+        }
+        axes.fill_between(steps, share - error, share + error, **band)
+        axes.plot(steps, share, clip_on=False, zorder=3, **_line(look))
+    axes.set_xlabel("training step")
+    margin = 0.02 * (steps[-1] - steps[0])
+    axes.set_xlim(steps[0] - margin, steps[-1] + margin)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.yaxis.set_major_locator(MaxNLocator(6))
+
+
+def _title(axes: Axes, letter: str, text: str, pad: float = 5) -> None:
+    axes.set_title(rf"$\bf{{{letter}}}$   {text}", loc="left", pad=pad)
+
+
+def _cropped(grid: Mapping[str, Any], rows: int, columns: int) -> dict[str, Any]:
+    return {
+        "step": grid["step"],
+        "inputs": np.asarray(grid["inputs"])[:rows],
+        "samples": np.asarray(grid["samples"])[:rows, :columns],
+    }
+
+
+def _gaps(width: int) -> tuple[int, int]:
+    """Pixels between samples, and between the inputs and the samples."""
+    return max(1, width // 14), max(3, width // 4)
+
+
+def _grid_height(grid: Mapping[str, Any]) -> float:
+    """Height in inches of a grid that is GRID_WIDTH wide."""
+    _check_grid(np.asarray(grid["inputs"]), np.asarray(grid["samples"]))
+    rows, columns, height, width, _ = np.shape(grid["samples"])
+    gap, wide_gap = _gaps(width)
+    across = width + wide_gap + columns * (width + gap) - gap
+    return float(GRID_WIDTH * (rows * (height + gap) - gap) / across)
+
+
+def _mosaic(inputs: Pixels, samples: Pixels, gap: int, wide_gap: int) -> Pixels:
+    """One white-backed image: the inputs in the first column, then the samples of each row."""
+    rows, columns, height, width, _ = samples.shape
+    sheet = np.full(
+        (
+            rows * (height + gap) - gap,
+            width + wide_gap + columns * (width + gap) - gap,
+            3,
+        ),
+        255,
+        dtype=np.uint8,
+    )
+    for row in range(rows):
+        y = row * (height + gap)
+        sheet[y : y + height, :width] = inputs[row]
+        for column in range(columns):
+            x = width + wide_gap + column * (width + gap)
+            sheet[y : y + height, x : x + width] = samples[row, column]
+    return sheet
+
+
+def _draw_grid(axes: Axes, grid: Mapping[str, Any]) -> None:
+    inputs, samples = np.asarray(grid["inputs"]), np.asarray(grid["samples"])
+    rows, columns, height, width, _ = samples.shape
+    gap, wide_gap = _gaps(width)
+    # Repeated pixels keep their shape when the picture is resized for the page.
+    sheet = _mosaic(inputs, samples, gap, wide_gap).repeat(6, axis=0).repeat(6, axis=1)
+    total_width = width + wide_gap + columns * (width + gap) - gap
+    total_height = rows * (height + gap) - gap
+    axes.imshow(
+        sheet, extent=(0, total_width, total_height, 0), interpolation="antialiased", aspect="equal"
+    )
+    axes.set_anchor("NW")
+    axes.set_axis_off()
+    first = width + wide_gap
+    label: dict[str, Any] = {
+        "ha": "center",
+        "va": "bottom",
+        "fontsize": 8.5,
+        "annotation_clip": False,
+    }
+    axes.annotate("$x$", (width / 2, 0), (0, 3), textcoords="offset points", **label)
+    middle = (first + total_width) / 2
+    axes.annotate(
+        r"$D(t^{-1}(v\,|\,z))$,  columns: $v \sim \mathcal{N}(0, 1)$",
+        (middle, 0),
+        (0, 3),
+        textcoords="offset points",
+        **label,
+    )
+    axes.annotate(
+        r"rows: $z = \Phi(x)$",
+        (0, total_height / 2),
+        (-4, 0),
+        textcoords="offset points",
+        ha="right",
+        va="center",
+        rotation=90,
+        fontsize=8.5,
+        annotation_clip=False,
+    )
+
+
+def _footer(figure: Figure, meta: Mapping[str, Any], remark: str = "") -> None:
+    words = [
+        f"scale {meta['scale']}",
+        f"N = {meta['inputs']:,} inputs × {meta['invariances']:,} invariances",
+        f"seed {meta['seed']}",
+    ]
+    if remark:
+        words.append(remark)
+    height = figure.get_size_inches()[1]
+    figure.text(0.985, 0.06 / height, "  ·  ".join(words), ha="right", fontsize=7, color="#555555")
+
+
+def _check_curves(curves: Mapping[str, Any]) -> None:
+    count = len(np.asarray(curves["steps"]))
+    lengths = {"accuracy": len(np.asarray(curves["accuracy"]))}
+    for factor in FACTORS:
+        for name, values in curves[factor].items():
+            lengths[f"{factor} {name}"] = len(np.asarray(values))
+    for name, length in lengths.items():
+        if length != count:
+            raise PipelineError(
+                f"The curve of '{name}' has {length} points, but there are {count} checkpoints."
+            )
+
+
+def _check_grid(inputs: np.ndarray, samples: np.ndarray) -> None:
+    fits = (
+        samples.ndim == 5
+        and inputs.shape == (samples.shape[0], *samples.shape[2:])
+        and samples.shape[-1] == 3
+        and inputs.dtype == samples.dtype == np.uint8
+    )
+    if not fits:
+        raise PipelineError(
+            f"A sample grid needs uint8 inputs (rows, H, W, 3) and samples "
+            f"(rows, columns, H, W, 3), not {inputs.dtype} {inputs.shape} and "
+            f"{samples.dtype} {samples.shape}."
+        )

@@ -1,0 +1,468 @@
+"""reports/README.md and reports/index.html: figures, numbers, verdicts and cost of all scales."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pipeline import paths
+from pipeline.errors import PipelineError
+from pipeline.storage import read_json, write_text
+
+__all__ = ["write_report"]
+
+Part = TypeVar("Part")
+
+SCALES = ("paper", "gpu", "laptop", "smoke")
+"""In the order of the report."""
+
+SCALE_NOTES = {
+    "paper": "The papers' data, architectures and step counts.",
+    "gpu": "Numbers at this scale check the paper's claims. They do not reproduce its numbers, "
+    "which were measured on other data.",
+    "laptop": "Numbers at this scale check the paper's claims. They do not reproduce its numbers, "
+    "which were measured with more data, larger networks and longer training.",
+    "smoke": "A test of the pipeline. Nothing here is trained long enough to mean anything.",
+}
+
+FIGURES = (
+    (
+        "fig4",
+        "Fig. 4. What SqueezeNet's representation z holds of each factor while it learns to tell "
+        "digits",
+        "(a) Share of each factor's variance that z explains, Eq. 20 read literally, with the "
+        "accuracy on test digits; bands are one bootstrap standard error over inputs and "
+        "invariances. (b) The same without the interaction of z and v (first-order index). "
+        "(c, d) Samples D(t⁻¹(v|z)) at an early and a late checkpoint: each row keeps the z of the "
+        "input at its left, each column keeps one v. z is the output of the penultimate Fire "
+        "block.",
+        "Two line charts over training steps, with the shares of the digit, foreground and "
+        "background factors that z explains; below them two grids of sampled coloured digits.",
+    ),
+    (
+        "figS7",
+        "Fig. S7. More samples at an early and a late checkpoint",
+        "What stays the same along a row is what z holds; what changes from column to column is "
+        "what the network has become invariant to.",
+        "Two grids of sampled coloured digits, from an early and from a late checkpoint; the first "
+        "column of each shows the inputs.",
+    ),
+)
+
+PAPER = {"digit": ("2.57 %", "36.08 %"), "background": ("38.44 %", "2.76 %")}
+"""Eq. 20 after 4,000 and 36,000 steps (Fig. S7); the paper does not state it for the foreground."""
+
+MOMENTS = ("first", "early", "late", "last")
+CONCEPTS = ("digit", "foreground", "background")
+NAMES = {
+    "residual": "residual",
+    "digit": "digit",
+    "foreground": "foreground colour",
+    "background": "background colour",
+}
+VERDICTS = {True: "holds", False: "does not hold"}
+
+STYLE = """
+:root { color-scheme: light dark; --page: #fff; --ink: #1d2329; --soft: #57606a; --line: #d5dae0;
+  --head: #f4f6f8; --link: #0b5cad; --good: #12662e; --good-back: #dff3e4; --bad: #8a4200;
+  --bad-back: #fdeccf; }
+@media (prefers-color-scheme: dark) { :root { --page: #14181d; --ink: #e3e8ed; --soft: #a0aab4;
+  --line: #353d47; --head: #1e242b; --link: #7cb8f5; --good: #86e0a0; --good-back: #12351f;
+  --bad: #f5c27a; --bad-back: #402c0e; } }
+* { box-sizing: border-box; }
+body { background: var(--page); color: var(--ink); font: 16px/1.55 system-ui, "Segoe UI",
+  "Liberation Sans", "DejaVu Sans", sans-serif; margin: 0; overflow-wrap: break-word; }
+main { margin: 0 auto; max-width: 66rem; padding: 1.5rem 1rem 4rem; }
+p, figcaption, li { max-width: 46rem; }
+h1 { font-size: 1.75rem; line-height: 1.25; margin: 0 0 .6rem; }
+h2 { border-bottom: 2px solid var(--line); font-size: 1.35rem; margin: 3rem 0 1rem;
+  padding-bottom: .3rem; }
+h3 { font-size: 1.05rem; margin: 2.2rem 0 .6rem; }
+a { color: var(--link); }
+nav ul { list-style: none; margin: 1rem 0 0; padding: 0; }
+nav li { border-top: 1px solid var(--line); padding: .45rem 0; }
+dl { display: grid; gap: .2rem 1.2rem; grid-template-columns: max-content 1fr; margin: 1rem 0; }
+dt { color: var(--soft); } dd { margin: 0; }
+figure { margin: 1.8rem 0; }
+figure img { background: #fff; border: 1px solid var(--line); border-radius: 6px; display: block;
+  height: auto; padding: .5rem; width: 100%; }
+figcaption { font-size: .92rem; margin-top: .6rem; }
+.note { color: var(--soft); font-size: .9rem; margin: .5rem 0 0; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .92rem; line-height: 1.4; width: 100%; }
+th, td { border-bottom: 1px solid var(--line); padding: .45rem .7rem; text-align: left;
+  vertical-align: top; }
+thead th { background: var(--head); vertical-align: bottom; }
+tbody th { font-weight: 600; }
+.number { font-variant-numeric: tabular-nums; text-align: right; }
+tbody .number { white-space: nowrap; }
+.verdict { border-radius: 1rem; font-size: .85rem; font-weight: 600; padding: .1rem .6rem;
+  white-space: nowrap; }
+.holds { background: var(--good-back); color: var(--good); }
+.fails { background: var(--bad-back); color: var(--bad); }
+details { margin-top: 2.2rem; } details h3 { display: inline; }
+summary { cursor: pointer; margin-bottom: .6rem; }
+@media (max-width: 44rem) {
+  .stack thead { clip-path: inset(50%); height: 1px; overflow: hidden; position: absolute;
+    width: 1px; }
+  .stack, .stack tbody, .stack tr, .stack th, .stack td { display: block; }
+  .stack tr { border: 1px solid var(--line); border-radius: 6px; margin: 0 0 .8rem;
+    padding: .3rem 0; }
+  .stack th, .stack td { border: 0; padding: .2rem .8rem; text-align: left; white-space: normal; }
+  .stack td::before { color: var(--soft); content: attr(data-head) ": "; }
+}
+@media print { details > * { display: block; } figure, tr { break-inside: avoid; } }
+"""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: a title, column heads and rows; the columns in `numbers` are aligned right.
+
+    On a page, a `folded` table opens on demand, and the rows of a `stacked` one become cards where
+    the screen is narrow.
+    """
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numbers: frozenset[int] = frozenset()
+    note: str = ""
+    folded: bool = False
+    stacked: bool = False
+
+
+@dataclass(frozen=True)
+class Image:
+    """A figure: its file without suffix, relative to reports/, with title, caption, description."""
+
+    stem: str
+    title: str
+    caption: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the report says about one scale."""
+
+    scale: str
+    note: str
+    verdict: str
+    facts: Sequence[tuple[str, str]]
+    images: Sequence[Image]
+    tables: Sequence[Table]
+
+
+def write_report(root: Path) -> None:
+    """Write reports/README.md and reports/index.html over all scales that have claims.
+
+    Raises PipelineError if no scale has been run or a part of one is missing.
+    """
+    folder = root / "reports"
+    present = [scale for scale in SCALES if (root / paths.claims(scale)).exists()]
+    if not present:
+        raise PipelineError("no scale has been run yet: run `dvc repro` first.")
+    sections = [_section(root, scale) for scale in present]
+    write_text(folder / "README.md", _markdown(sections))
+    write_text(folder / "index.html", _page(sections))
+
+
+# --- what to say ---------------------------------------------------------------------------------
+
+
+def _section(root: Path, scale: str) -> Section:
+    claims = read_json(root / paths.claims(scale))
+    fig4 = _numbers(root, scale, "fig4", "evaluate@fig4")
+    semantic = _numbers(root, scale, "train_semantic-digits", "train_semantic@digits")
+    costs = read_json(root / paths.costs(scale)) if (root / paths.costs(scale)).exists() else {}
+    for name, *_ in FIGURES:
+        for suffix in ("png", "pdf"):
+            if not (root / paths.figures(scale) / f"{name}.{suffix}").exists():
+                raise PipelineError(
+                    f"{name}.{suffix} of scale {scale} is missing: run `dvc repro -f plot@fig4` "
+                    f"at this scale."
+                )
+    parts = (
+        ("claims", lambda: _claims(claims)),
+        ("evaluate@fig4", lambda: _relevance(fig4)),
+        ("train_semantic@digits", lambda: _factors(semantic)),
+        ("evaluate@fig4", lambda: _checkpoints(fig4)),
+    )
+    tables = [_complete(scale, stage, part) for stage, part in parts]
+    facts = _complete(scale, "evaluate@fig4", lambda: _facts(fig4))
+    if costs:
+        # Costs are no outs of a stage: a checkout has them only if they were committed with it.
+        tables.append(_complete(scale, "report", lambda: _costs(costs)))
+        facts = [*facts, ("Time", _duration(sum(cost["seconds"] for cost in costs.values())))]
+    held = sum(bool(claim["holds"]) for claim in claims)
+    images = [
+        Image(f"{scale}/figures/{name}", title, caption, description)
+        for name, title, caption, description in FIGURES
+    ]
+    verdict = f"{held} of {len(claims)} claims hold"
+    return Section(scale, SCALE_NOTES[scale], verdict, facts, images, tables)
+
+
+def _numbers(root: Path, scale: str, name: str, stage: str) -> Mapping[str, Any]:
+    path = root / paths.metrics(scale, name)
+    if not path.exists():
+        raise PipelineError(
+            f"metrics/{name}.json of scale {scale} is missing: run `dvc repro -f {stage}` at this "
+            f"scale."
+        )
+    numbers: Mapping[str, Any] = read_json(path)
+    return numbers
+
+
+def _complete(scale: str, stage: str, part: Callable[[], Part]) -> Part:
+    """The part, or an error that names the stage which should have measured what it lacks."""
+    try:
+        return part()
+    except KeyError as error:
+        raise PipelineError(
+            f"the results of scale {scale} lack {error}: run `dvc repro -f {stage}` at this scale."
+        ) from error
+
+
+def _claims(claims: Sequence[Mapping[str, Any]]) -> Table:
+    rows = [
+        [
+            claim["id"],
+            f"{claim['statement']} ({claim['source']})",
+            claim["statistic"],
+            f"{claim['value']:.3g}",
+            f"{claim['ci'][0]:.3g} to {claim['ci'][1]:.3g}",
+            claim["target"].replace(">=", "≥"),
+            VERDICTS[bool(claim["holds"])],
+        ]
+        for claim in claims
+    ]
+    head = ["id", "claim", "statistic", "value", "95 % interval", "target", "verdict"]
+    note = (
+        "The targets were fixed before anything was run, and code compares the value with them. "
+        "Intervals come from a bootstrap over inputs and invariances; they say nothing about "
+        "another training run."
+    )
+    return Table("Claims", head, rows, frozenset({3, 4, 5}), note, stacked=True)
+
+
+def _facts(fig4: Mapping[str, Any]) -> list[tuple[str, str]]:
+    accuracy = fig4["accuracy_last"]
+    return [
+        ("Sample", f"{fig4['inputs']:,} test inputs × {fig4['invariances']:,} invariances, N = "
+         f"{fig4['inputs'] * fig4['invariances']:,} per checkpoint"),
+        ("Seed", str(fig4["seed"])),
+        ("Accuracy", f"{100 * accuracy:.1f} % on test digits at step {fig4['step_last']:,}"),
+        ("Reconstruction", f"mean squared error {fig4['reconstruction_mse']:.4f} of D(E(x)) on "
+         "test images in [0, 1]"),
+    ]  # fmt: skip
+
+
+def _relevance(fig4: Mapping[str, Any]) -> Table:
+    rows = []
+    for concept in CONCEPTS:
+        for index, name in (("total", "Eq. 20"), ("first_order", "first-order")):
+            early, late = PAPER.get(concept, ("not stated", "not stated"))
+            if index != "total":
+                early = late = "not measured"
+            ours = [f"{100 * fig4[f'{concept}_{index}_{when}']:.1f} %" for when in MOMENTS]
+            rows.append([f"{NAMES[concept]}, {name}", early, late, *ours])
+    steps = {when: f"{fig4[f'step_{when}']:,}" for when in MOMENTS}
+    head = ["factor", "paper, step 4,000", "paper, step 36,000"]
+    head += [f"ours, step {steps[when]}" for when in MOMENTS]
+    accuracy = ", ".join(
+        f"{100 * fig4[f'accuracy_{when}']:.1f} % at step {steps[when]}" for when in MOMENTS
+    )
+    note = (
+        f"Eq. 20 counts everything that depends on z; the first-order index leaves out the "
+        f"interaction of z and v. The paper's steps 4,000 and 36,000 correspond to ours at "
+        f"{steps['early']} and {steps['late']}. Accuracy on test digits: {accuracy}."
+    )
+    title = "Variance of each factor that z explains: the paper's numbers beside ours"
+    return Table(title, head, rows, frozenset(range(1, 7)), note, stacked=True)
+
+
+def _factors(semantic: Mapping[str, Any]) -> Table:
+    rows = [
+        [
+            NAMES[factor],
+            str(semantic["sizes"][factor]),
+            # Adding zero turns a rounded -0.00 into 0.00.
+            *(
+                f"{round(semantic['probes'][f'{concept}_from_{factor}'], 2) + 0.0:.2f}"
+                for concept in CONCEPTS
+            ),
+        ]
+        for factor in ("residual", *CONCEPTS)
+    ]
+    head = ["factor of e", "dimensions", *(f"{NAMES[concept]} read" for concept in CONCEPTS)]
+    note = (
+        "Linear probes on validation images: accuracy for the digit (chance is about 0.1), R² for "
+        "the colours. A good e reads each concept from its own factor and from no other."
+    )
+    title = "What the factors of e hold"
+    return Table(title, head, rows, frozenset(range(1, 5)), note, stacked=True)
+
+
+def _checkpoints(fig4: Mapping[str, Any]) -> Table:
+    rows = [
+        [
+            f"{record['step']:,}",
+            f"{100 * record['accuracy']:.1f} %",
+            *(
+                _percent(record[f"{concept}_total"], record[f"{concept}_total_se"])
+                for concept in CONCEPTS
+            ),
+            f"{record['v_mean_rms']:.3f}",
+            f"{record['v_variance_mean']:.3f}",
+            f"{record['v_square_mean']:.3f}",
+        ]
+        for record in fig4["curves"]
+    ]
+    head = ["step", "accuracy", *CONCEPTS, "mean of v", "variance of v", "|v|²/n"]
+    note = (
+        "Digit, foreground, background: Eq. 20 ± bootstrap standard error. v = t(E(x)|z) of "
+        "held-out images should be standard normal in n dimensions: root mean square of its means "
+        "(0), mean of its variances (1), mean of |v|²/n (1)."
+    )
+    title = "All checkpoints, and how well v follows its prior"
+    return Table(title, head, rows, frozenset(range(8)), note, folded=True)
+
+
+def _percent(share: float, error: float) -> str:
+    return f"{100 * share:.1f} ± {100 * error:.1f} %"
+
+
+def _costs(costs: Mapping[str, Mapping[str, Any]]) -> Table:
+    rows = [
+        [
+            stage,
+            f"{cost['seconds']:,.0f}",
+            f"{cost['peak_rss_mib']:,}",
+            f"{cost['peak_gpu_mib']:,}" if "peak_gpu_mib" in cost else "none",
+            str(cost["threads"]),
+            str(cost["device"]),
+        ]
+        for stage, cost in costs.items()
+    ]
+    total = sum(cost["seconds"] for cost in costs.values())
+    peak = max(cost["peak_rss_mib"] for cost in costs.values())
+    rows.append(["sum, largest", f"{total:,.0f}", f"{peak:,}", "", "", ""])
+    head = ["stage", "seconds", "memory, MiB", "GPU memory, MiB", "threads", "device"]
+    note = (
+        "The last run of each stage; a resumed one counts its last part. Without the start of "
+        "processes and DVC's own time."
+    )
+    return Table("Cost", head, rows, frozenset({1, 2, 3, 4}), note)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+# --- how to say it -------------------------------------------------------------------------------
+
+TITLE = "Making Sense of CNNs: report"
+LEAD = (
+    "Figures, numbers and claims of Rombach, Esser and Ommer, Making Sense of CNNs: Interpreting "
+    "Deep Representations & Their Invariances with INNs (ECCV 2020), regenerated by this pipeline."
+)
+
+
+def _markdown(sections: Sequence[Section]) -> str:
+    lines = [f"# {TITLE}", "", _marked(LEAD), "", "The same as a page: [index.html](index.html)."]
+    lines += ["", *(f"- scale {section.scale}: {section.verdict}" for section in sections), ""]
+    for section in sections:
+        lines += [f"## Scale {section.scale}", "", _marked(section.note), ""]
+        lines += [*(f"- {_marked(name)}: {_marked(fact)}" for name, fact in section.facts), ""]
+        claims, *others = section.tables
+        lines += _markdown_table(claims)
+        for image in section.images:
+            lines += [f"![{_marked(image.description)}]({image.stem}.png)", ""]
+            lines += [f"**{_marked(image.title)}.** {_marked(image.caption)}", ""]
+        for table in others:
+            lines += _markdown_table(table)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _marked(text: str) -> str:
+    """Text in which nothing is taken for Markdown or HTML."""
+    for sign in "\\`*_[]|":
+        text = text.replace(sign, f"\\{sign}")
+    return html.escape(text, quote=False)
+
+
+def _markdown_table(table: Table) -> list[str]:
+    def row(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(map(_marked, cells)) + " |"
+
+    rule = " | ".join("---:" if i in table.numbers else "---" for i in range(len(table.head)))
+    rows = [row(table.head), f"| {rule} |", *map(row, table.rows)]
+    return [f"### {_marked(table.title)}", "", *rows, "", _marked(table.note), ""]
+
+
+def _page(sections: Sequence[Section]) -> str:
+    text = html.escape
+    body = [f"<header><h1>{text(TITLE)}</h1>", f"<p>{text(LEAD)}</p>", "<nav><ul>"]
+    for section in sections:
+        scale = text(section.scale)
+        body.append(f'<li><a href="#{scale}">Scale {scale}</a>: {text(section.verdict)}</li>')
+    body.append("</ul></nav></header>")
+    for section in sections:
+        scale = text(section.scale)
+        body.append(f'<section aria-labelledby="{scale}"><h2 id="{scale}">Scale {scale}</h2>')
+        body.append(f"<p>{text(section.note)}</p><dl>")
+        body += [f"<dt>{text(name)}</dt><dd>{text(fact)}</dd>" for name, fact in section.facts]
+        claims, *others = section.tables
+        body += ["</dl>", _html_table(claims), *map(_html_image, section.images)]
+        body += [*map(_html_table, others), "</section>"]
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{text(TITLE)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
+        + "\n".join(body)
+        + "\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _html_image(image: Image) -> str:
+    stem = html.escape(image.stem)
+    return (
+        f'<figure><a href="{stem}.png"><img src="{stem}.png" '
+        f'alt="{html.escape(image.description)}"></a>'
+        f"<figcaption><strong>{html.escape(image.title)}.</strong> {html.escape(image.caption)} "
+        f'<a href="{stem}.pdf">PDF</a></figcaption></figure>'
+    )
+
+
+def _html_table(table: Table) -> str:
+    marks = {VERDICTS[True]: ("holds", "✓"), VERDICTS[False]: ("fails", "✗")}
+
+    def cell(i: int, text: str) -> str:
+        inner = html.escape(text)
+        if text in marks:
+            kind, mark = marks[text]
+            inner = f'<span class="verdict {kind}">{mark} {inner}</span>'
+        number = ' class="number"' if i in table.numbers else ""
+        if i == 0:
+            return f'<th scope="row"{number}>{inner}</th>'
+        return f'<td{number} data-head="{html.escape(table.head[i])}">{inner}</td>'
+
+    heads = (
+        f'<th scope="col"{" class=number" if i in table.numbers else ""}>{html.escape(text)}</th>'
+        for i, text in enumerate(table.head)
+    )
+    rows = ("<tr>" + "".join(cell(i, t) for i, t in enumerate(row)) + "</tr>" for row in table.rows)
+    title = f"<h3>{html.escape(table.title)}</h3>"
+    body = (
+        f'<div class="scroll" tabindex="0"><table{" class=stack" if table.stacked else ""}>'
+        f"<thead><tr>{''.join(heads)}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f'<p class="note">{html.escape(table.note)}</p>'
+    )
+    if table.folded:
+        return f"<details><summary>{title}</summary>{body}</details>"
+    return title + body

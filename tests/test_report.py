@@ -1,0 +1,217 @@
+"""The report is complete, loads nothing from elsewhere, and refuses missing pieces."""
+
+import html
+import json
+import re
+import shutil
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from synthetic_fig4 import write_results
+
+from pipeline import paths
+from pipeline.errors import PipelineError
+from pipeline.reporting.report import write_report
+from pipeline.storage import read_json, write_json
+
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+
+
+class Page(HTMLParser):
+    """Collects what a page refers to and checks that its elements are closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.images: list[dict[str, str | None]] = []
+        self.targets: list[str] = []
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.words: list[str] = []
+        self._open: list[str] = []
+        self.feed(text)
+        assert not self._open, self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        self.tags.append(tag)
+        if tag not in VOID:
+            self._open.append(tag)
+        if tag == "img":
+            self.images.append(attributes)
+        self.targets += [attributes[name] or "" for name in ("href", "src") if name in attributes]
+        if "id" in attributes:
+            self.ids.append(attributes["id"] or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("results")
+    for scale in ("laptop", "smoke"):
+        write_results(root, scale)
+    return root
+
+
+@pytest.fixture
+def root(results: Path, tmp_path: Path) -> Path:
+    shutil.copytree(results, tmp_path / "root")
+    return tmp_path / "root"
+
+
+def change(root: Path, path: Path, edit: Callable[[Any], None]) -> None:
+    content = read_json(root / path)
+    edit(content)
+    write_json(root / path, content)
+
+
+def written(root: Path) -> tuple[str, str]:
+    write_report(root)
+    return (root / "reports/README.md").read_text(), (root / "reports/index.html").read_text()
+
+
+def test_every_reference_exists_and_nothing_comes_from_elsewhere(root: Path) -> None:
+    readme, text = written(root)
+    page = Page(text)
+    assert len(page.images) == 4
+    for target in page.targets:
+        if target.startswith("#"):
+            assert target[1:] in page.ids
+        else:
+            assert (root / "reports" / target).is_file()
+    assert all(image["alt"] for image in page.images)
+    assert "script" not in page.tags and "link" not in page.tags
+    assert not re.search(r"https?:|//|@import|url\(", text.replace("</", ""))
+    targets = re.findall(r"\]\(([^)]*)\)", readme)
+    assert sum(target.endswith(".png") for target in targets) == 4
+    for target in targets:
+        assert target == "index.html" or (root / "reports" / target).is_file()
+
+
+def test_headings_and_language(root: Path) -> None:
+    text = written(root)[1]
+    page = Page(text)
+    assert page.tags.count("h1") == 1
+    assert page.tags.count("h2") == 2
+    levels = [int(tag[1]) for tag in page.tags if re.fullmatch("h[1-6]", tag)]
+    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert '<html lang="en">' in text
+    assert "width=device-width" in text
+    assert "prefers-color-scheme: dark" in text
+
+
+def test_numbers_and_verdicts_are_told(root: Path) -> None:
+    def fail(claims: Any) -> None:
+        claims[2]["holds"] = False
+
+    change(root, paths.claims("laptop"), fail)
+    readme, text = written(root)
+    page = " ".join(Page(text).words)
+    numbers = read_json(root / paths.metrics("laptop", "fig4"))
+    for document in (readme, page):
+        for phrase in ("2.57 %", "36.08 %", "38.44 %", "2.76 %", "≥ 2", "does not hold"):
+            assert phrase in document
+        assert "4 of 5 claims hold" in document and "5 of 5 claims hold" in document
+        assert f"{100 * numbers['digit_total_late']:.1f} %" in document
+        assert f"{numbers['digit_total_ratio']:.3g}" in document
+        assert "0.0123" in document
+        assert "1,234" in document and "4,321" in document and "25 s" in document
+        assert "N = 7,200" in document
+        assert "They do not reproduce its numbers" in document
+        for claim in read_json(root / paths.claims("laptop")):
+            assert claim["id"] in document
+    record = numbers["curves"][3]
+    row = f"{100 * record['digit_total']:.1f} ± {100 * record['digit_total_se']:.1f} %"
+    assert row in readme and row in page
+    assert f"{record['v_square_mean']:.3f}" in readme
+
+
+def test_same_results_same_report(root: Path) -> None:
+    assert written(root) == written(root)
+
+
+def test_everything_is_escaped(root: Path) -> None:
+    def attack(claims: Any) -> None:
+        claims[0]["statement"] = "<script>alert('x')</script> | **bold** [a](b)"
+
+    change(root, paths.claims("laptop"), attack)
+    readme, text = written(root)
+    assert "<script>" not in text and "<script>" not in readme
+    assert "&lt;script&gt;" in text and "&lt;script&gt;" in readme
+    assert "a &lt;fast&gt; GPU" in text and "a &lt;fast&gt; GPU" in readme
+    assert "\\| \\*\\*bold\\*\\* \\[a\\](b)" in readme
+    tables = [line for line in readme.splitlines() if line.startswith("| F4.a")]
+    assert all(len(re.findall(r"(?<!\\)\|", line)) == 8 for line in tables)
+    Page(text)
+
+
+def test_only_scales_with_claims_are_reported(root: Path) -> None:
+    (root / paths.claims("smoke")).unlink()
+    readme, text = written(root)
+    assert "Scale smoke" not in readme and "Scale smoke" not in text
+    assert "Scale laptop" in readme and "Scale laptop" in text
+    (root / paths.claims("laptop")).unlink()
+    with pytest.raises(PipelineError, match="dvc repro"):
+        write_report(root)
+
+
+def test_a_checkout_without_costs_is_reported(root: Path) -> None:
+    (root / paths.costs("laptop")).unlink()
+    (root / paths.costs("smoke")).unlink()
+    assert "Cost" not in written(root)[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "stage"),
+    [
+        ("figures/fig4.png", "plot@fig4"),
+        ("figures/fig4.pdf", "plot@fig4"),
+        ("figures/figS7.png", "plot@fig4"),
+        ("metrics/fig4.json", "evaluate@fig4"),
+        ("metrics/train_semantic-digits.json", "train_semantic@digits"),
+    ],
+)
+def test_a_missing_file_names_the_stage(root: Path, name: str, stage: str) -> None:
+    (root / paths.reports("laptop") / name).unlink()
+    with pytest.raises(PipelineError, match=rf"{Path(name).name}.*laptop.*dvc repro -f {stage}"):
+        write_report(root)
+    assert not (root / "reports/index.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "stage"),
+    [
+        (paths.metrics("laptop", "fig4"), "digit_total_late", "evaluate@fig4"),
+        (paths.metrics("laptop", "fig4"), "reconstruction_mse", "evaluate@fig4"),
+        (paths.metrics("laptop", "train_semantic-digits"), "sizes", "train_semantic@digits"),
+    ],
+)
+def test_a_missing_number_names_the_stage(root: Path, path: Path, key: str, stage: str) -> None:
+    change(root, path, lambda numbers: numbers.pop(key))
+    with pytest.raises(PipelineError, match=rf"{key}.*dvc repro -f {stage}"):
+        write_report(root)
+
+
+def test_a_missing_part_of_a_record_is_an_error(root: Path) -> None:
+    def drop(numbers: Any) -> None:
+        del numbers["curves"][2]["v_square_mean"]
+
+    change(root, paths.metrics("smoke", "fig4"), drop)
+    with pytest.raises(PipelineError, match="scale smoke lack 'v_square_mean'"):
+        write_report(root)
+
+
+def test_page_is_text_of_this_scale_only(root: Path) -> None:
+    """Numbers of one scale do not stand in the section of another."""
+    change(root, paths.metrics("smoke", "fig4"), lambda n: n.update(seed=987654))
+    text = html.unescape(written(root)[1])
+    laptop, smoke = text.split('<h2 id="smoke">')
+    assert "987654" in smoke and "987654" not in laptop
+    assert json.dumps("Nothing here is trained long enough to mean anything.")[1:-1] in smoke
