@@ -1,0 +1,78 @@
+"""Stage train_cinn@squeezenet: the conditional INNs t, one for each checkpoint of the network."""
+
+import torch
+
+from pipeline import paths
+from pipeline.cli import run_stage
+from pipeline.datasets.features import (
+    load_posterior,
+    load_representations,
+    posterior_files,
+    representations_file,
+)
+from pipeline.evaluation.calibration import calibrate
+from pipeline.models.loading import build_cinn, load_semantic
+from pipeline.params import Params
+from pipeline.runtime import make_fabric
+from pipeline.storage import new_folder, read_json, write_json, write_safetensors
+from pipeline.training.checkpoints import open_checkpoints
+from pipeline.training.cinn import recover_invariances, train_conditional_inn
+from pipeline.training.log import TrainingLog
+
+
+def train_cinn(params: Params, item: str, device: torch.device) -> None:
+    """Train the conditional INNs t of a network, one per checkpoint."""
+    settings = params.settings.train_cinn[item]
+    steps = params.settings.train_network[item].checkpoint_steps
+    encoded, features = paths.posteriors(params.networks[item].dataset), paths.features(item)
+    semantic = paths.semantic(params.networks[item].dataset)
+    inputs = [semantic / "model.safetensors", *posterior_files(encoded, "train")]
+    inputs += [representations_file(features, step, "train") for step in steps]
+    checkpoints = open_checkpoints("train_cinn", item, (settings, params.seed), inputs)
+    log = paths.training(params.scale, "train_cinn", item)
+    fabric = make_fabric(device)
+    posterior, validation = (load_posterior(encoded, split) for split in ("train", "validation"))
+    e = load_semantic(semantic).to(device)
+    size = read_json(semantic / "config.json")
+    base = {name: size[name] for name in ("blocks", "width", "depth")}
+    calibration = []
+    with new_folder(paths.cinn(item)) as folder:
+        for step in steps:
+            z = load_representations(features, step, "train")
+            validation_z = load_representations(features, step, "validation")
+            config = {
+                "features": posterior[0].shape[1],
+                "shape": list(z.shape[1:]),
+                **{name: getattr(settings, name) for name in ("embedding", "blocks", "width")},
+                "depth": settings.depth,
+                "base": base if settings.start == "semantic" else None,
+            }
+            model = build_cinn(**config, dropout=settings.dropout, seed=params.seed, z=z)
+            model = model.to(device)
+            if model.base is not None:
+                model.base.load_state_dict(e.network.state_dict())
+            result = train_conditional_inn(
+                model,
+                posterior,
+                z,
+                validation,
+                validation_z,
+                settings,
+                seed=params.seed,
+                fabric=fabric,
+                checkpoints=checkpoints.part(f"step-{step:06d}"),
+                log=TrainingLog(log, f"step-{step:06d}"),
+            )
+            with torch.no_grad():
+                v, loss = recover_invariances(model, validation, validation_z, device)
+            summary = {"step": step, "best_step": result.best_step, "loss": float(loss.mean())}
+            calibration.append(summary | calibrate(v.cpu().numpy()))
+            write_safetensors(folder / f"step-{step:06d}.safetensors", model.state_dict())
+        write_json(folder / "config.json", {"model": config, "steps": list(steps)})
+    metrics = {"calibration": calibration}
+    write_json(paths.metrics(params.scale, f"train_cinn-{item}"), metrics)
+    checkpoints.clear()
+
+
+if __name__ == "__main__":
+    run_stage("train_cinn", train_cinn)

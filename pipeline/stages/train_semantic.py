@@ -1,0 +1,85 @@
+"""Stage train_semantic@digits: the INN e, which turns z_bar into named factors."""
+
+import torch
+
+from pipeline import paths
+from pipeline.cli import run_stage
+from pipeline.datasets.digits import ColorDigits
+from pipeline.datasets.features import load_posterior, posterior_files
+from pipeline.evaluation.encoding import factors_of
+from pipeline.evaluation.probes import probe_table
+from pipeline.params import Params
+from pipeline.runtime import make_fabric
+from pipeline.storage import new_folder, write_json, write_safetensors
+from pipeline.training.checkpoints import open_checkpoints
+from pipeline.training.log import TrainingLog
+from pipeline.training.semantic import (
+    concept_scores,
+    factor_sizes,
+    train_semantic_inn,
+)
+
+PROBED = 5000
+"""Training images that the linear probes learn from."""
+
+
+def train_semantic(params: Params, item: str, device: torch.device) -> None:
+    """Train the semantic INN e of a data set."""
+    settings = params.settings.train_semantic[item]
+    data, encoded = paths.prepared(item), paths.posteriors(item)
+    inputs = [data / "ground_truth.parquet", *posterior_files(encoded, "train")]
+    checkpoints = open_checkpoints("train_semantic", item, (settings, params.seed), inputs)
+    log = paths.training(params.scale, "train_semantic", item)
+    digits = {split: ColorDigits.load(data, split) for split in ("train", "validation")}
+    posteriors = {split: load_posterior(encoded, split) for split in digits}
+    concepts = {split: images.concepts(settings.factors) for split, images in digits.items()}
+    dimensions = posteriors["train"][0].shape[1]
+    scores = concept_scores(posteriors["train"], concepts["train"], seed=params.seed)
+    sizes = factor_sizes(scores, dimensions) if settings.sizes == "auto" else settings.sizes
+    sizes = {name: sizes[name] for name in settings.factors}
+
+    model, result = train_semantic_inn(
+        posteriors["train"],
+        concepts["train"],
+        posteriors["validation"],
+        concepts["validation"],
+        sizes,
+        settings,
+        seed=params.seed,
+        fabric=make_fabric(device),
+        checkpoints=checkpoints,
+        log=TrainingLog(log.parent, log.name),
+    )
+
+    rows = slice(None, None, max(1, len(digits["train"]) // PROBED))
+    mean, variance = posteriors["train"]
+    probed = (mean[rows], variance[rows])
+    factors = [
+        {name: values.numpy() for name, values in model.split(factors_of(model, part)).items()}
+        for part in (probed, posteriors["validation"])
+    ]
+    truth = [
+        {
+            "digit": images.label[chosen].numpy(),
+            "foreground": images.foreground_colour[chosen].numpy(),
+            "background": images.background_colour[chosen].numpy(),
+        }
+        for images, chosen in ((digits["train"], rows), (digits["validation"], slice(None)))
+    ]
+    metrics = {
+        "sizes": model.factors,
+        "scores": scores,
+        "best_step": result.best_step,
+        "probes": probe_table(*factors, *truth),
+    }
+    with new_folder(paths.semantic(item)) as folder:
+        write_safetensors(folder / "model.safetensors", model.state_dict())
+        config = {"features": dimensions, "factors": list(sizes.items()), "blocks": settings.blocks}
+        config |= {"width": settings.width, "depth": settings.depth}
+        write_json(folder / "config.json", config)
+    write_json(paths.metrics(params.scale, f"train_semantic-{item}"), metrics)
+    checkpoints.clear()
+
+
+if __name__ == "__main__":
+    run_stage("train_semantic", train_semantic)

@@ -1,0 +1,288 @@
+"""What a user sees who gives something wrong: one sentence, exit code 1, nothing half-written."""
+
+import runpy
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mnist_files import NAMES, write_mnist
+from ruamel.yaml import YAML
+
+from pipeline import paths
+from pipeline.storage import write_npy
+from pipeline.training.checkpoints import CheckpointFolder
+
+ROOT = Path(__file__).resolve().parents[1]
+STAGES = sorted(
+    path.stem for path in (ROOT / "pipeline/stages").glob("*.py") if path.stem != "__init__"
+)
+SMOKE = "scales/smoke.yaml"
+
+
+def item_of(stage: str) -> list[str]:
+    """The arguments of a stage."""
+    if stage in {"claims", "report"}:
+        return []
+    if stage in {"evaluate", "plot"}:
+        return ["fig4"]
+    return ["squeezenet" if stage in {"train_network", "extract", "train_cinn"} else "digits"]
+
+
+@pytest.fixture
+def unchanged_torch() -> Iterator[None]:
+    """Stages set torch's threads and determinism, which other tests share."""
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    state = torch.get_rng_state()
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic)
+    torch.set_rng_state(state)
+
+
+@pytest.fixture
+def change(project: Path) -> Callable[[str, str, Any], None]:
+    """`change(file, key, value)` sets a dotted key of a YAML file of the project."""
+
+    def edit(file: str, key: str, value: Any) -> None:
+        yaml = YAML(typ="safe", pure=True)
+        content = yaml.load(project / file)
+        *parents, last = key.split(".")
+        place = content
+        for parent in parents:
+            place = place[parent]
+        place[last] = value
+        yaml.dump(content, project / file)
+
+    edit("params.yaml", "scale", "smoke")
+    edit("params.yaml", "device", "cpu")
+    edit("params.yaml", "threads", 1)
+    return edit
+
+
+@pytest.fixture
+def run(
+    change: Any,
+    unchanged_torch: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Callable[..., tuple[int, str]]:
+    """`run(stage, *arguments)` runs a stage's command in the project: exit code and stderr."""
+
+    def command(stage: str, *arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", [stage, *arguments])
+        capsys.readouterr()
+        code = 0
+        try:
+            runpy.run_module(f"pipeline.stages.{stage}", run_name="__main__")
+        except SystemExit as error:
+            code = int(error.code or 0)
+        return code, capsys.readouterr().err
+
+    return command
+
+
+@pytest.fixture
+def refused(run: Any, project: Path) -> Callable[..., str]:
+    """`refused(stage)` runs a stage that has to fail as promised: its sentence."""
+
+    def command(stage: str, *arguments: str) -> str:
+        before = files(project)
+        code, error = run(stage, *(arguments or item_of(stage)))
+        assert code == 1
+        lines = [line for line in error.splitlines() if "UserWarning" not in line]
+        assert len(lines) == 1 and lines[0].startswith("error: ") and lines[0].endswith("."), error
+        assert files(project) == before
+        return lines[0].removeprefix("error: ")
+
+    return command
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+# --- settings ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_checks_all_settings(stage: str, change: Any, refused: Any) -> None:
+    change(SMOKE, "evaluate.fig4.inputz", 3)
+    assert "evaluate.fig4.inputz is not a known key (did you mean inputs?)" in refused(stage)
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "value", "sentence"),
+    [
+        ("params.yaml", "sede", 1, "params.yaml: sede is not a known key (did you mean seed?)"),
+        (SMOKE, "train_cinn.squeezenet.stpes", 1, "stpes is not a known key (did you mean steps?)"),
+        (SMOKE, "train_network.squeezenet.learning_rate", "1e-3 ", "it must be a number above 0"),
+        (SMOKE, "prepare.digits.download", "yes", "is 'yes'; it must be true or false"),
+        (SMOKE, "prepare.digits.train", -4, "is -4; it must be a whole number of at least 1"),
+        (SMOKE, "prepare.digits.test", 0, "is 0; it must be a whole number of at least 1"),
+        ("params.yaml", "scale", "smok", "is not a known scale (did you mean smoke?)"),
+        (SMOKE, "extract.squeezenet.layer", "fire8", "is not a known layer"),
+        ("params.yaml", "layers.squeezenet-fire8.network", "alexnet", "is not a known network"),
+        ("params.yaml", "networks.squeezenet.dataset", "digit", "is not a known data set"),
+        (SMOKE, "prepare.digits.source", "mnits", "is not a known value (did you mean mnist?)"),
+        ("params.yaml", "device", "gpu", "is not a known value"),
+    ],
+)
+def test_a_mistake_in_the_settings(
+    file: str, key: str, value: Any, sentence: str, change: Any, refused: Any
+) -> None:
+    change(file, key, value)
+    assert sentence in refused("prepare")
+
+
+def test_an_item_that_does_not_exist(refused: Any) -> None:
+    sentence = refused("train_cinn", "squeezent")
+    assert sentence.startswith("train_cinn has no item 'squeezent' (did you mean squeezenet?)")
+
+
+def test_the_wrong_folder(refused: Any, project: Path) -> None:
+    (project / "params.yaml").unlink()
+    assert refused("prepare").endswith("run the command in the repository's root.")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_where_there_is_none(change: Any, refused: Any) -> None:
+    change("params.yaml", "device", "cuda")
+    assert refused("train_autoencoder").startswith("device is cuda, but torch finds no usable GPU")
+
+
+# --- MNIST ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mnist(change: Any, project: Path) -> Path:
+    """A folder with a tiny MNIST, which the settings name."""
+    folder = project / "mnist"
+    write_mnist(folder, train=60, test=20)
+    sizes = {"source": "mnist", "folder": "mnist", "train": 40, "validation": 20, "test": 20}
+    for key, value in sizes.items():
+        change(SMOKE, f"prepare.digits.{key}", value)
+    for stage in ("train_autoencoder.digits", "train_network.squeezenet"):
+        change(SMOKE, f"{stage}.steps", 3)
+    return folder
+
+
+@pytest.mark.parametrize("name", [name for pair in NAMES.values() for name in pair])
+def test_a_truncated_mnist_file(mnist: Path, name: str, refused: Any) -> None:
+    (mnist / name).write_bytes((mnist / name).read_bytes()[:-5])
+    assert refused("prepare") == (
+        f"mnist/{name} is truncated or not an MNIST file: fetch it again."
+    )
+
+
+def test_a_missing_mnist_folder(mnist: Path, refused: Any) -> None:
+    shutil.rmtree(mnist)
+    assert refused("prepare").startswith("no MNIST file mnist/MNIST/raw/train-images-idx3-ubyte")
+
+
+def test_more_digits_than_the_files_have(mnist: Path, change: Any, refused: Any) -> None:
+    change(SMOKE, "prepare.digits.train", 50)
+    assert "lower prepare.digits.train, validation or test" in refused("prepare")
+
+
+def test_a_failed_run_keeps_what_was_there(mnist: Path, run: Any, refused: Any) -> None:
+    assert run("prepare", "digits")[0] == 0
+    (mnist / NAMES["train"][0]).unlink()
+    refused("prepare")
+    assert (paths.prepared("digits") / "strokes.npy").is_file()
+
+
+# --- what other stages should have made ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage not in {"prepare", "report"}])
+def test_inputs_that_were_never_made(stage: str, refused: Any) -> None:
+    assert refused(stage).endswith("is missing; `dvc repro` makes it.")
+
+
+@pytest.fixture
+def prepared(mnist: Path, run: Any) -> Path:
+    assert run("prepare", "digits") == (0, "")
+    return paths.prepared("digits")
+
+
+def test_a_damaged_input(prepared: Path, refused: Any) -> None:
+    truth = prepared / "ground_truth.parquet"
+    truth.write_bytes(truth.read_bytes()[:-20])
+    sentence = refused("train_autoencoder")
+    assert sentence.startswith(f"{truth} is damaged")
+    assert sentence.endswith("delete it and run `dvc repro` again.")
+
+
+def test_a_network_of_another_shape(prepared: Path, run: Any, refused: Any) -> None:
+    assert run("train_network", "squeezenet")[0] == 0
+    config = paths.network("squeezenet") / "config.json"
+    config.write_text(config.read_text().replace('"classes": 10', '"classes": 9'))
+    sentence = refused("extract")
+    assert "step-000000.safetensors belongs to another network" in sentence
+
+
+@pytest.mark.parametrize("damage", ["another shape", "truncated"])
+def test_a_checkpoint_that_cannot_be_resumed(
+    prepared: Path, run: Any, refused: Any, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    # A run that is killed right before it would remove its finished checkpoint. Twice: the first
+    # run may import a module that counts in the checkpoint's name.
+    monkeypatch.setattr(CheckpointFolder, "clear", lambda self: None)
+    for _ in range(2):
+        assert run("train_autoencoder", "digits")[0] == 0
+    (file,) = Path(".checkpoints").rglob("checkpoint.pt")
+    if damage == "truncated":
+        file.write_bytes(file.read_bytes()[:-100])
+    else:
+        state = torch.load(file, weights_only=True)
+        state["model"] = {name: value.flatten()[:1] for name, value in state["model"].items()}
+        torch.save(state, file)
+    sentence = refused("train_autoencoder")
+    assert sentence == (
+        f"{file} is damaged or belongs to another training; delete the folder {file.parent} and "
+        "run the stage again."
+    )
+
+
+def test_a_concept_that_does_not_exist(prepared: Path, change: Any, refused: Any) -> None:
+    concepts = ["digit", "shape"]
+    change(SMOKE, "train_semantic.digits.factors", concepts)
+    change(SMOKE, "train_semantic.digits.weights", dict.fromkeys(concepts, 1.0))
+    for split, images in (("train", 160), ("validation", 40)):
+        for moment in ("mean", "variance"):
+            path = paths.posteriors("digits") / f"{split}-{moment}.npy"
+            write_npy(path, torch.ones(images, 16).numpy())
+    assert refused("train_semantic").startswith("ColorMNIST has no concept 'shape'")
+
+
+# --- places that cannot be written ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["data", "reports"])
+def test_a_file_where_a_folder_should_be(place: str, mnist: Path, run: Any, project: Path) -> None:
+    (project / place).write_text("in the way")
+    code, error = run("prepare", "digits")
+    assert code == 1 and error.count("\n") == 1 and error.startswith("error: ")
+    assert place in error
+    assert not list(project.rglob(".*.partial"))
+
+
+@pytest.mark.parametrize("place", ["models", "reports", ".checkpoints"])
+def test_a_file_where_a_training_writes(
+    place: str, prepared: Path, run: Any, project: Path
+) -> None:
+    if (project / place).is_dir():
+        shutil.rmtree(project / place)
+    (project / place).write_text("in the way")
+    code, error = run("train_autoencoder", "digits")
+    lines = [line for line in error.splitlines() if line.startswith("error: ")]
+    assert code == 1 and len(lines) == 1 and place in lines[0]
+    assert not list(project.rglob(".*.partial"))

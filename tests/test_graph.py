@@ -1,0 +1,188 @@
+"""dvc.yaml says what the code does: modules, settings, paths, items, for every scale."""
+
+import functools
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dvc.repo import Repo
+from import_graph import stage_modules
+from ruamel.yaml import YAML
+
+from pipeline import paths
+from pipeline.params import Params, load_params
+
+ROOT = Path(__file__).resolve().parents[1]
+SCALES = sorted(path.stem for path in (ROOT / "scales").glob("*.yaml"))
+FAMILIES = list(YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"])
+SCRIPTS = {
+    path.stem: path for path in (ROOT / "pipeline/stages").glob("*.py") if path.stem != "__init__"
+}
+
+
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """`graphs(scale)`: the settings, and dvc's stages by address."""
+    folder = tmp_path_factory.mktemp("graph")
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copytree(ROOT / "scales", folder / "scales")
+    text = (folder / "params.yaml").read_text()
+    before = Path.cwd()
+    os.chdir(folder)
+    Repo.init(no_scm=True)
+
+    @functools.cache
+    def load(scale: str) -> tuple[Params, dict[str, Any]]:
+        changed, count = re.subn(r"(?m)^scale: \w+$", f"scale: {scale}", text)
+        assert count == 1
+        (folder / "params.yaml").write_text(changed)
+        with Repo(str(folder)) as repo:
+            stages = {stage.addressing: stage for stage in repo.index.stages}
+        return load_params(folder), stages
+
+    yield load
+    os.chdir(before)
+
+
+def of_family(stages: dict[str, Any], family: str) -> dict[str, Any]:
+    return {name: stage for name, stage in stages.items() if name.split("@")[0] == family}
+
+
+def inputs(stage: Any) -> set[str]:
+    """Files and folders a stage depends on, but for the files of settings."""
+    return {dep.def_path for dep in stage.deps if dep not in stage.params}
+
+
+def outputs(stage: Any) -> set[str]:
+    return {out.def_path for out in stage.outs}
+
+
+def read_keys(script: Path) -> set[str]:
+    """Sections of the scale, and parts of params.yaml, that a script reads."""
+    text = script.read_text()
+    sections = re.findall(r"params\.settings\.(\w+)\[", text)
+    return {*sections, *re.findall(r"params\.(seed|networks|layers)\b", text)}
+
+
+def item_section(script: Path) -> str | None:
+    """The section whose keys are the items a script is run for."""
+    (call,) = re.findall(r"run_stage\((.*)\)", script.read_text())
+    if given := re.search(r"items=(None|\"(\w+)\")", call):
+        return given[2]
+    return script.stem
+
+
+def test_there_is_a_stage_for_every_script() -> None:
+    assert set(FAMILIES) == set(SCRIPTS)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_stage_runs_the_script_of_its_name_for_every_item(graphs: Any, scale: str) -> None:
+    params, stages = graphs(scale)
+    for family in FAMILIES:
+        section = item_section(SCRIPTS[family])
+        expected = (
+            {family: f"python -m pipeline.stages.{family}"}
+            if section is None
+            else {
+                f"{family}@{item}": f"python -m pipeline.stages.{family} {item}"
+                for item in getattr(params.settings, section)
+            }
+        )
+        assert {name: s.cmd for name, s in of_family(stages, family).items()} == expected
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_stage_says_what_it_is_for(graphs: Any, family: str) -> None:
+    for stage in of_family(graphs("laptop")[1], family).values():
+        assert re.search(r"Figs?\. \w+|Tabs?\. \w+|report|claims", stage.desc or "")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_stage_depends_on_the_modules_it_imports(
+    graphs: Any, family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    expected = stage_modules(SCRIPTS[family].relative_to(ROOT))
+    for stage in of_family(graphs("laptop")[1], family).values():
+        modules = {path for path in inputs(stage) if path.endswith(".py")}
+        assert modules == expected
+
+
+def test_files_that_modules_read_are_dependencies(graphs: Any) -> None:
+    declared = set().union(*(inputs(stage) for stage in graphs("laptop")[1].values()))
+    files = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "pipeline").rglob("*")
+        if path.is_file() and path.suffix not in {".py", ".pyc"}
+    }
+    assert files <= declared
+    for path in declared:
+        assert not path.startswith("pipeline/") or (ROOT / path).is_file()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_stage_declares_the_settings_it_reads(graphs: Any, family: str) -> None:
+    params, stages = graphs("laptop")
+    expected = read_keys(SCRIPTS[family])
+    for name, stage in of_family(stages, family).items():
+        item = name.partition("@")[2]
+        declared = {
+            (file.def_path, key) for file in stage.params for key in file.params if key != "scale"
+        }
+        assert {key.split(".")[0] for _, key in declared} == expected
+        for file, key in declared:
+            section, _, entry = key.partition(".")
+            in_scale = hasattr(params.settings, section)
+            assert file == ("scales/laptop.yaml" if in_scale else "params.yaml")
+            assert not in_scale or entry == item  # not a whole section, nor another item's
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_paths_are_those_of_the_code(graphs: Any, scale: str) -> None:
+    params, stages = graphs(scale)
+    settings = params.settings
+    known = {paths.claims(scale)}
+    for dataset in settings.prepare:
+        known |= {f(dataset) for f in (paths.prepared, paths.posteriors)}
+        known |= {f(dataset) for f in (paths.autoencoder, paths.semantic)}
+    for network in params.networks:
+        known |= {f(network) for f in (paths.network, paths.features, paths.cinn)}
+    for figure in settings.evaluate:
+        known |= {paths.evaluations(figure), paths.metrics(scale, figure)}
+    for name in stages:
+        stage, _, item = name.partition("@")
+        known |= {paths.training(scale, stage, item), paths.metrics(scale, f"{stage}-{item}")}
+    folders = {paths.figures(scale), paths.tables(scale)}
+    for name, stage in stages.items():
+        for text in outputs(stage) | inputs(stage):
+            path = Path(text)
+            assert path in known or path.parent in folders or path.parts[0] == "pipeline", name
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_what_a_stage_reads_another_one_makes(graphs: Any, scale: str) -> None:
+    _, stages = graphs(scale)
+    made = set().union(*(outputs(stage) for stage in stages.values()))
+    for name, stage in stages.items():
+        data = {path for path in inputs(stage) if not path.startswith("pipeline/")}
+        assert data <= made, name
+        assert data or name.startswith("prepare@")
+        assert not data & outputs(stage)
+
+
+def test_scales_differ_only_in_reports(graphs: Any) -> None:
+    """Data and models lie at one place: dvc restores those of the scale that is asked for."""
+    _, laptop = graphs("laptop")
+    for scale in SCALES:
+        _, stages = graphs(scale)
+        assert stages.keys() == laptop.keys()
+        for name, stage in stages.items():
+            for kind in (inputs, outputs):
+                expected = {path.replace("/laptop/", f"/{scale}/") for path in kind(laptop[name])}
+                assert kind(stage) == expected
