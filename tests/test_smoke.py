@@ -219,6 +219,18 @@ def test_lost_results_come_back_from_the_cache(project: Project) -> None:
     assert "Running stage" not in project.reproduce()
 
 
+def test_what_was_computed_once_is_not_computed_again(project: Project) -> None:
+    """As after switching to another scale, or another setting, and back: dvc.lock knows nothing."""
+    before, lock = project.digests("data", "models"), project.lock()
+    (project.folder / "dvc.lock").unlink()
+    shutil.rmtree(project.folder / "models")
+    said = project.reproduce()
+    ran = set(re.findall(r"Running stage '([\w@]+)'", said))
+    assert ran <= {"plot@fig4", "claims", "report"}  # their results are in git, and quickly made
+    assert project.digests("data", "models") == before
+    assert project.lock() == lock
+
+
 COSTS = Path("reports/smoke/cost.json")
 CINN = ("models/cinn", "reports/smoke/metrics", "reports/smoke/training")
 
