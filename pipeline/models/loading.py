@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from pipeline.errors import PipelineError
 from pipeline.models.autoencoder import DigitsAutoencoder
 from pipeline.models.embedding import build_embedding
 from pipeline.models.inn import ConditionalINN, InvertibleNetwork, SemanticINN
@@ -16,12 +17,13 @@ from pipeline.storage import read_json, read_tensors
 
 __all__ = ["build_cinn", "load_autoencoder", "load_cinn", "load_semantic"]
 
+Model = TypeVar("Model", bound=nn.Module)
+
 
 def load_autoencoder(folder: Path) -> DigitsAutoencoder:
     """Read a trained autoencoder, in evaluation mode."""
     model = DigitsAutoencoder(**read_json(folder / "config.json"))
-    model.load_state_dict(read_tensors(folder / "model.safetensors"))
-    return model.eval()
+    return _with_weights(model, folder / "model.safetensors")
 
 
 def load_semantic(folder: Path) -> SemanticINN:
@@ -29,8 +31,7 @@ def load_semantic(folder: Path) -> SemanticINN:
     config = read_json(folder / "config.json")
     config["factors"] = dict(config["factors"])  # pairs: their order matters, and JSON sorts keys
     model = SemanticINN(**config)
-    model.load_state_dict(read_tensors(folder / "model.safetensors"))
-    return model.eval()
+    return _with_weights(model, folder / "model.safetensors")
 
 
 def build_cinn(
@@ -64,5 +65,16 @@ def build_cinn(
 def load_cinn(config: Mapping[str, Any], weights: Path) -> ConditionalINN:
     """Read a trained t, in evaluation mode. `config` are the arguments of `build_cinn`."""
     model = build_cinn(**config)
-    model.load_state_dict(read_tensors(weights))
+    return _with_weights(model, weights)
+
+
+def _with_weights(model: Model, weights: Path) -> Model:
+    """Load `weights` and turn to evaluation mode; PipelineError if they are another model's."""
+    try:
+        model.load_state_dict(read_tensors(weights))
+    except RuntimeError as error:
+        raise PipelineError(
+            f"{weights} belongs to another model than config.json beside it describes; delete "
+            f"{weights.parent} and run `dvc repro` again."
+        ) from error
     return model.eval()
