@@ -1,0 +1,179 @@
+"""Rendered animal heads whose every factor is known: shape, coat, pose, light and background."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.errors import PipelineError
+from pipeline.rendering import coats
+from pipeline.rendering.heads import BACKGROUNDS, draw_head, draw_patch
+from pipeline.rendering.species import SHAPES
+
+__all__ = ["COATS", "FACTORS", "SPECIES", "STYLES", "render_animals", "sample_animals", "vary"]
+
+SPECIES: tuple[str, ...] = tuple(SHAPES)
+COATS: tuple[str, ...] = tuple(coats.COATS)
+STYLES = ("natural", "texture", "sketch")
+KINDS = ("natural", "stylized", "texture", "sketch")
+
+_RANGES = {
+    "yaw": (-0.7, 0.7),
+    "pitch": (-0.22, 0.22),
+    "roll": (-0.1, 0.1),
+    "scale": (0.94, 1.06),
+    "x": (-0.05, 0.05),
+    "y": (-0.04, 0.04),
+    "light_azimuth": (-1.2, 1.2),
+    "light_elevation": (0.0, 1.0),
+    "light_strength": (0.5, 0.75),
+    "ambient": (0.4, 0.55),
+    "background_angle": (-np.pi, np.pi),
+    "coat_phase": (0.0, 1.0),
+    "coat_density": (0.92, 1.08),
+    "coat_hue": (-1.0, 1.0),
+}
+"""Range of every factor that is drawn uniformly; angles in radians, positions in half pictures."""
+
+FACTORS: tuple[str, ...] = ("species", "coat", "style", *_RANGES, *BACKGROUNDS)
+"""Columns of a frame of factors."""
+
+_SCENES = np.array(
+    [[96, 134, 84], [118, 150, 182], [170, 150, 120], [92, 100, 116], [176, 186, 196]],
+    dtype=np.float64,
+)
+"""Meadow, sky, sand, dusk and mist: backgrounds are blends of two of them."""
+
+CHUNK = 32
+"""Images computed together: few enough for their arrays to stay in the processor's cache."""
+
+
+def sample_animals(count: int, seed: int) -> pd.DataFrame:
+    """Draw the factors of `count` images, one row each, with the columns `FACTORS`.
+
+    Everything is independent and uniform, except that an animal wears its own coat. A longer frame
+    of the same seed starts with the shorter one. Angles are in radians, colours in [0, 255].
+
+    Raises:
+        PipelineError: a negative count.
+    """
+    if count < 0:
+        raise PipelineError(f"{count} images cannot be drawn: ask for zero or more.")
+    draws = np.random.default_rng(seed).uniform(size=(count, len(_RANGES) + 11))
+    species = np.array(SPECIES)[(draws[:, 0] * len(SPECIES)).astype(int)]
+    factors: dict[str, NDArray] = {
+        "species": species,
+        "coat": species.copy(),
+        "style": np.full(count, "natural"),
+    }
+    for column, (name, (low, high)) in enumerate(_RANGES.items(), start=1):
+        factors[name] = low + (high - low) * draws[:, column]
+    rest = draws[:, len(_RANGES) + 1 :]
+    for i, (scene, brightness) in enumerate(((0, 2), (1, 3))):
+        colour = _SCENES[(rest[:, scene] * len(_SCENES)).astype(int)]
+        colour = colour * (0.65 + 0.6 * rest[:, brightness, None])
+        colour = np.clip(colour + 24 * (rest[:, 4 + 3 * i : 7 + 3 * i] - 0.5), 0, 255)
+        for channel in range(3):
+            factors[BACKGROUNDS[3 * i + channel]] = colour[:, channel]
+    return pd.DataFrame(factors, columns=list(FACTORS))
+
+
+def vary(factors: pd.DataFrame, kind: str, seed: int) -> pd.DataFrame:
+    """The same scenes drawn otherwise: a new frame with other coats or another style.
+
+    kind: `natural` returns a copy; `stylized` dresses every animal in another species' coat, drawn
+    by the seed; `texture` shows a patch of the coat without any shape; `sketch` shows outlines and
+    features without coat.
+
+    Raises:
+        PipelineError: an unknown kind, or a frame that is not one of factors.
+    """
+    if kind not in KINDS:
+        raise PipelineError(f"no variant '{kind}' of animals: choose from {', '.join(KINDS)}.")
+    _check(factors)
+    varied = factors.copy()
+    if kind == "stylized":
+        steps = np.random.default_rng(seed).integers(1, len(COATS), size=len(factors))
+        own = np.array([COATS.index(name) for name in factors["species"]], dtype=int)
+        varied["coat"] = np.array(COATS)[(own + steps) % len(COATS)]
+    elif kind != "natural":
+        varied["style"] = kind
+    return varied
+
+
+def render_animals(factors: pd.DataFrame, size: int, threads: int = 1) -> NDArray[np.uint8]:
+    """Draw one image per row: (R, size, size, 3) uint8.
+
+    An image depends on its own row alone: the same bytes in any batch, order and number of threads.
+
+    Raises:
+        PipelineError: a missing column, an unknown species, coat or style, a number that is not
+            finite, or a size below 16.
+    """
+    if size < 16:
+        raise PipelineError(f"animals cannot be drawn at {size} pixels: use 16 or more.")
+    if threads < 1:
+        raise PipelineError(f"animals cannot be drawn by {threads} threads: use 1 or more.")
+    _check(factors)
+    images = np.empty((len(factors), size, size, 3), np.uint8)
+    columns = {
+        name: np.ascontiguousarray(factors[name].to_numpy(dtype=np.float64)) for name in FACTORS[3:]
+    }
+    chunks = list(_chunks(factors, columns["yaw"]))
+
+    def draw(chunk: tuple[str, str, str, NDArray[np.intp]]) -> None:
+        species, coat, style, rows = chunk
+        picked = {name: values[rows] for name, values in columns.items()}
+        if style == "texture":
+            image = draw_patch(coats.COATS[coat], picked, size)
+        else:
+            sketch = style == "sketch"
+            image = draw_head(SHAPES[species], coats.COATS[coat], picked, size, sketch=sketch)
+        np.clip(image, 0, 255, out=image)
+        image += np.float32(0.5)
+        images[rows] = image.astype(np.uint8).transpose(1, 2, 3, 0)
+
+    if threads == 1:
+        for chunk in chunks:
+            draw(chunk)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(draw, chunks))
+    return images
+
+
+def _check(factors: pd.DataFrame) -> None:
+    missing = [name for name in FACTORS if name not in factors.columns]
+    if missing:
+        raise PipelineError(
+            f"factors of animals lack {', '.join(missing)}: start from sample_animals."
+        )
+    for column, known in (("species", SPECIES), ("coat", COATS), ("style", STYLES)):
+        unknown = sorted(set(map(str, factors[column].unique())) - set(known))
+        if unknown:
+            raise PipelineError(
+                f"unknown {column} '{unknown[0]}' of an animal: choose from {', '.join(known)}."
+            )
+    for name in FACTORS[3:]:
+        if not np.isfinite(pd.to_numeric(factors[name], errors="coerce")).all():
+            raise PipelineError(
+                f"factor '{name}' of an animal must be a finite number in all rows."
+            )
+
+
+def _chunks(
+    factors: pd.DataFrame, yaw: NDArray[np.float64]
+) -> Iterable[tuple[str, str, str, NDArray[np.intp]]]:
+    """Rows that share shape, coat and style, ordered by yaw so that their windows are alike."""
+    keys = factors["species"].astype(str) + "|" + factors["coat"].astype(str)
+    keys = (keys + "|" + factors["style"].astype(str)).to_numpy(dtype=str)
+    for key in np.unique(keys):
+        rows = np.flatnonzero(keys == key)
+        rows = rows[np.argsort(yaw[rows], kind="stable")]
+        species, coat, style = str(key).split("|")
+        for first in range(0, len(rows), CHUNK):
+            yield species, coat, style, rows[first : first + CHUNK]
