@@ -1,0 +1,113 @@
+"""AlexNet, the network whose layers Table 1 and Figs. 2 and S4-S6 compare (INV paper, Sec. 4.1)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.errors import PipelineError
+from pipeline.torchvision_compat import torchvision
+
+__all__ = ["AlexNet", "build_alexnet"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class AlexNet(nn.Module):
+    """f: images (B, 3, H, W) in [-1, 1], of any size, -> log-probabilities (B, classes).
+
+    Images are resized bilinearly to `size` and normalised as ImageNet's are. Parameters have
+    torchvision's names, so its state dict fits. The layers of Table 1 are the modules features.11
+    (conv5 after its ReLU, before the pool), classifier.2 and classifier.5 (fc6 and fc7 after their
+    ReLUs), classifier.6 (fc8, the logits) and output (their softmax).
+
+    f = log(output(fc8)), so that every layer, the softmax too, lies on the way to f and
+    f = Psi(Phi(x)) holds at each. Log-probabilities are the logits minus one number per image:
+    cross entropy, its gradients and the predicted class are those of fc8.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self, size: int, features: nn.Sequential, avgpool: nn.Module, classifier: nn.Sequential
+    ) -> None:
+        super().__init__()
+        self.size = size
+        self.features = features
+        self.avgpool = avgpool
+        self.classifier = classifier
+        self.output = nn.Softmax(dim=1)
+        for name, value in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)):
+            self.register_buffer(name, torch.tensor(value).view(1, 3, 1, 1), persistent=False)
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in [-1, 1] as `features` takes them: (B, 3, size, size)."""
+        if images.shape[-2:] != (self.size, self.size):
+            larger = max(images.shape[-2:]) > self.size
+            images = F.interpolate(images, (self.size,) * 2, mode="bilinear", antialias=larger)
+        return ((images + 1) / 2 - self.mean) / self.std
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Log-probabilities (B, classes) of images (B, 3, H, W)."""
+        pooled = self.avgpool(self.features(self.prepare(images)))
+        logits = self.classifier(pooled.flatten(1))
+        if self.training:
+            return logits.log_softmax(1)  # the same, with a gradient where a probability is zero
+        probabilities = self.output(logits)
+        return probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny).log()
+
+
+def build_alexnet(
+    classes: int,
+    *,
+    width: float = 1.0,
+    hidden: int | None = None,
+    size: int = 227,
+    dropout: float = 0.5,
+) -> AlexNet:
+    """torchvision's AlexNet (Tab. S16), or a slimmer one for smaller images, untrained.
+
+    width: factor of the convolutions' channels; hidden: units of fc6 and fc7, by default 4096
+    width; size: pixels that images are resized to. Below 128 pixels the first convolution has
+    kernel 5 and stride 2 instead of 11 and 4, and fc6 takes what the last pool leaves, unaveraged.
+    z is (256 width, s, s) at conv5, where s is 13 for 227 pixels and 7 for 64 or 128, (hidden,) at
+    fc6 and fc7, and (classes,) at fc8 and output. Raises PipelineError if images are too small.
+    """
+    hidden = max(1, round(4096 * width)) if hidden is None else hidden
+    with torch.device("meta"):  # only the layout: the layers that learn are made anew below
+        model = torchvision.models.AlexNet(num_classes=classes, dropout=dropout)
+    small, avgpool, channels, side = size < 128, model.avgpool, 3, size
+    for index, module in enumerate(model.features):
+        if isinstance(module, nn.Conv2d):
+            kernel, stride, padding = (
+                module.kernel_size[0],
+                module.stride[0],
+                int(module.padding[0]),
+            )
+            if small and index == 0:
+                kernel, stride, padding = 5, 2, 2
+            outputs = max(1, round(width * module.out_channels))
+            model.features[index] = nn.Conv2d(channels, outputs, kernel, stride, padding)
+            channels, side = outputs, (side + 2 * padding - kernel) // stride + 1
+        elif isinstance(module, nn.MaxPool2d):
+            side = (side - 3) // 2 + 1
+    if side < 1:
+        raise PipelineError(
+            f"images of {size} pixels are too small for AlexNet: they need at least 29."
+        )
+    if small:
+        avgpool = nn.AdaptiveAvgPool2d(side)  # as large as its input: averages nothing
+    inputs = channels * (side if small else 6) ** 2
+    for index, outputs in ((1, hidden), (4, hidden), (6, classes)):
+        model.classifier[index] = nn.Linear(inputs, outputs)
+        inputs = outputs
+    for module in (*model.features, *model.classifier):
+        if isinstance(module, nn.ReLU):
+            module.inplace = False  # would overwrite what a layer read before its ReLU gave
+    network = AlexNet(size, model.features, avgpool, model.classifier)
+    if small:  # a fifth faster on a CPU; the large one gives torchvision's results to the bit
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network

@@ -1,0 +1,83 @@
+"""Weights that others published: which file, where it lies and how it is recognised."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from pipeline.errors import PipelineError
+
+__all__ = ["PUBLISHED", "PublishedWeights", "published_weights"]
+
+
+@dataclass(frozen=True)
+class PublishedWeights:
+    """A file of weights. torchvision's names end in the first digits of the SHA-256."""
+
+    url: str
+    sha256: str
+
+    @property
+    def file(self) -> str:
+        """The file's name."""
+        return self.url.rsplit("/", 1)[1]
+
+
+# All trained on ImageNet, from torchvision.
+PUBLISHED = {
+    "alexnet": PublishedWeights(
+        "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+        "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+    ),
+    "vgg16": PublishedWeights(
+        "https://download.pytorch.org/models/vgg16-397923af.pth",
+        "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+    ),
+}
+
+
+def published_weights(name: str, folder: Path) -> dict[str, Tensor]:
+    """Read the state dict of PUBLISHED[name] from `folder`, onto the CPU.
+
+    The file is never unpickled before its SHA-256 is known to be right, and then with weights only.
+    Raises PipelineError if it is missing, another file, or not a state dict.
+    """
+    weights = PUBLISHED[name]
+    path = folder / weights.file
+    try:
+        with open(path, "rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+            if found != weights.sha256:
+                raise PipelineError(
+                    f"{path} is not the published file: its SHA-256 is {found[:12]}..., not "
+                    f"{weights.sha256[:12]}...; fetch it again from {weights.url}."
+                )
+            file.seek(0)
+            state = torch.load(file, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise PipelineError(
+            f"the weights {path} are missing: download {weights.url} and put it there."
+        ) from error
+    except OSError as error:
+        raise PipelineError(
+            f"the weights {path} cannot be read ({error.strerror or error}); make them readable."
+        ) from error
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise _no_state_dict(path) from error
+    if not isinstance(state, dict) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
+    ):
+        raise _no_state_dict(path)
+    return {key: value.detach() for key, value in state.items()}
+
+
+def _no_state_dict(path: Path) -> PipelineError:
+    return PipelineError(
+        f"{path} holds no plain state dict of tensors; correct its entry in "
+        "pipeline/networks/weights.py."
+    )

@@ -1,0 +1,131 @@
+"""Published weights: recognised by their SHA-256, never unpickled before."""
+
+import hashlib
+import pickle
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from pipeline.errors import PipelineError
+from pipeline.networks import weights
+from pipeline.networks.weights import PUBLISHED, PublishedWeights, published_weights
+from pipeline.torchvision_compat import torchvision
+
+STATE = OrderedDict(weight=torch.arange(6.0).view(2, 3), bias=torch.tensor([1.0, -1.0]))
+
+
+def publish(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enter the file at `path` into the table as `made_up`."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    entry = PublishedWeights(f"https://example.org/models/{path.name}", digest)
+    monkeypatch.setitem(weights.PUBLISHED, "made_up", entry)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_names_say_what_the_digests_are(name: str) -> None:
+    """torchvision's convention: the name ends in the first eight digits."""
+    entry = PUBLISHED[name]
+    assert len(entry.sha256) == 64 and int(entry.sha256, 16)
+    assert entry.url.startswith("https://") and entry.file == Path(entry.url).name
+    assert Path(entry.file).stem.rpartition("-")[2] == entry.sha256[:8]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_files_are_those_torchvision_names(name: str) -> None:
+    default = torchvision.models.get_model_weights(name).IMAGENET1K_V1
+    assert PUBLISHED[name].url == default.url
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_state_dict_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zipped: bool
+) -> None:
+    """As torch saves it today, and as it did until 1.6."""
+    path = tmp_path / "made-up.pth"
+    state = OrderedDict(STATE, weight=nn.Parameter(STATE["weight"]))
+    torch.save(state, path, _use_new_zipfile_serialization=zipped)
+    publish(path, monkeypatch)
+    found = published_weights("made_up", tmp_path)
+    assert type(found) is dict and list(found) == list(STATE)
+    for name, value in found.items():
+        assert type(value) is torch.Tensor and not value.requires_grad
+        assert torch.equal(value, STATE[name])
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_missing_file_is_told(tmp_path: Path, name: str) -> None:
+    with pytest.raises(PipelineError) as caught:
+        published_weights(name, tmp_path / "nowhere")
+    entry = PUBLISHED[name]
+    assert str(caught.value) == (
+        f"the weights {tmp_path / 'nowhere' / entry.file} are missing: download {entry.url} and "
+        "put it there."
+    )
+
+
+def test_a_folder_in_the_files_place_is_told(tmp_path: Path) -> None:
+    (tmp_path / PUBLISHED["alexnet"].file).mkdir()
+    with pytest.raises(PipelineError, match="cannot be read .*make them readable"):
+        published_weights("alexnet", tmp_path)
+
+
+class Trap:
+    """Says so when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (pytest.fail, ("a pickle was executed",))
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_no_pickle_is_executed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    path = tmp_path / "made-up.pth"
+    torch.save({"weight": Trap()}, path)
+    publish(path, monkeypatch)
+    if not known:
+        path.write_bytes(path.read_bytes() + b"\0")
+    sentence = "holds no plain state dict" if known else "is not the published file"
+    with pytest.raises(PipelineError, match=sentence):
+        published_weights("made_up", tmp_path)
+
+
+def test_another_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "made-up.pth"
+    torch.save(STATE, path)
+    publish(path, monkeypatch)
+    expected = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.write_bytes(path.read_bytes()[:-1])
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(PipelineError) as caught:
+        published_weights("made_up", tmp_path)
+    assert str(caught.value) == (
+        f"{path} is not the published file: its SHA-256 is {found[:12]}..., not "
+        f"{expected[:12]}...; fetch it again from https://example.org/models/made-up.pth."
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"not a pickle", pickle.dumps(["a", "list"], protocol=2)])
+def test_a_file_of_another_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    path = tmp_path / "made-up.pth"
+    path.write_bytes(content)
+    publish(path, monkeypatch)
+    with pytest.raises(PipelineError, match="holds no plain state dict of tensors"):
+        published_weights("made_up", tmp_path)
+
+
+@pytest.mark.parametrize("content", [[torch.ones(2)], {"state_dict": STATE}, {1: torch.ones(2)}])
+def test_tensors_that_are_no_state_dict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: Any
+) -> None:
+    path = tmp_path / "made-up.pth"
+    torch.save(content, path)
+    publish(path, monkeypatch)
+    with pytest.raises(PipelineError, match="holds no plain state dict of tensors"):
+        published_weights("made_up", tmp_path)
