@@ -1,0 +1,146 @@
+"""The autoencoder E, D of natural images: ResNet encoder, BigGAN decoder (INV paper, Tab. S7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.models.autoencoder import sample_posterior
+from pipeline.models.biggan import BigGANDecoder, ChannelNorm
+from pipeline.models.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
+from pipeline.torchvision_compat import torchvision
+
+__all__ = ["Architecture", "ImageAutoencoder", "ResNetEncoder", "build_decoder"]
+
+
+class ResNetEncoder(nn.Module):
+    """E of Tab. S8: images (B, 3, H, W) to 2 * latent numbers, the mean and log variance of z_bar.
+
+    `blocks` is the number of residual blocks per stage, (3, 4, 23, 3) for ResNet-101, and `width`
+    the channels of the first convolution, doubled by every stage after the first. `bottleneck`
+    chooses ResNet-101's blocks, which give four times the stage's channels, or those of ResNet-18.
+    Norm is ActNorm. Without `pooling`, for images of 64 px or less, the max-pool after the first
+    convolution is left out.
+    """
+
+    def __init__(
+        self,
+        latent: int,
+        blocks: Sequence[int] = (3, 4, 23, 3),
+        width: int = 64,
+        *,
+        bottleneck: bool = True,
+        pooling: bool = True,
+    ) -> None:
+        super().__init__()
+        resnet = torchvision.models.resnet
+        block = resnet.Bottleneck if bottleneck else resnet.BasicBlock
+        stem = [
+            nn.Conv2d(3, width, 7, 2, 3, bias=False),
+            ChannelNorm(width),
+            nn.ReLU(inplace=True),
+        ]
+        self.stem = nn.Sequential(*stem, *([nn.MaxPool2d(3, 2, 1)] if pooling else []))
+        stages, inputs = [], width
+        for i, count in enumerate(blocks):
+            planes = width << i
+            outputs = planes * block.expansion
+            stride = 1 if i == 0 else 2
+            layers = []
+            for j in range(count):
+                step, shortcut = (stride, None) if j == 0 else (1, None)
+                if step != 1 or inputs != outputs:
+                    shortcut = nn.Sequential(
+                        nn.Conv2d(inputs, outputs, 1, step, bias=False), ChannelNorm(outputs)
+                    )
+                layers.append(block(inputs, planes, step, shortcut, norm_layer=ChannelNorm))
+                inputs = outputs
+            stages.append(nn.Sequential(*layers))
+        self.stages = nn.Sequential(*stages)
+        self.head = nn.Linear(inputs, 2 * latent)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (B, 3, H, W) to (B, 2 * latent)."""
+        return self.head(self.stages(self.stem(images)).mean((2, 3)))
+
+
+Architecture = Literal["biggan", "convolutional"]
+
+
+def build_decoder(
+    architecture: Architecture,
+    size: int,
+    latent: int,
+    channels: int,
+    classes: int,
+    *,
+    attention: bool = True,
+) -> BigGANDecoder | ConvolutionalDecoder:
+    """An untrained D: of Tab. S9, or the small one, which only has size, latent and channels."""
+    if architecture == "convolutional":
+        return ConvolutionalDecoder(size, latent, channels)
+    return BigGANDecoder(size, latent, channels, classes, attention=attention)
+
+
+class ImageAutoencoder(nn.Module):
+    """E and D for images of `size` px in [-1, 1]: Tabs. S8 and S9 by default, slim by arguments.
+
+    `blocks`, `width`, `bottleneck`, `pooling` shape the encoder, `channels`, `classes`, `attention`
+    the decoder.
+    """
+
+    def __init__(
+        self,
+        size: int = 128,
+        latent: int = 128,
+        blocks: Sequence[int] = (3, 4, 23, 3),
+        width: int = 64,
+        channels: int = 96,
+        classes: int = 1000,
+        *,
+        architecture: Architecture = "biggan",
+        bottleneck: bool = True,
+        pooling: bool = True,
+        attention: bool = True,
+    ) -> None:
+        super().__init__()
+        self.arguments = {  # to build it again
+            "size": size,
+            "latent": latent,
+            "blocks": list(blocks),
+            "width": width,
+            "channels": channels,
+            "classes": classes,
+            "architecture": architecture,
+            "bottleneck": bottleneck,
+            "pooling": pooling,
+            "attention": attention,
+        }
+        self.encoder: nn.Module
+        if architecture == "convolutional":
+            self.encoder = ConvolutionalEncoder(size, latent, width)
+        else:
+            self.encoder = ResNetEncoder(
+                latent, blocks, width, bottleneck=bottleneck, pooling=pooling
+            )
+        self.decoder = build_decoder(
+            architecture, size, latent, channels, classes, attention=attention
+        )
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Posterior mean and variance of z_bar, both (B, latent), for images (B, 3, H, W)."""
+        mean, log_variance = self.encoder(images).float().chunk(2, dim=1)
+        return mean, log_variance.clamp(-20, 10).exp()
+
+    def decode(self, z_bar: Tensor) -> Tensor:
+        """Images (B, 3, size, size) in [-1, 1] for z_bar (B, latent)."""
+        return self.decoder(z_bar)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Reconstruct images (B, 3, H, W) from one draw of z_bar; also its mean and variance."""
+        mean, variance = self.encode(images)
+        return self.decode(sample_posterior(mean, variance)), mean, variance

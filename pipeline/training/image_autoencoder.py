@@ -1,0 +1,252 @@
+"""Training of what decodes images: the autoencoder E, D (INV paper, A.1), and D&B's decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from pipeline.datasets.images import Images
+from pipeline.errors import PipelineError
+from pipeline.models.image_autoencoder import ImageAutoencoder
+from pipeline.models.inversion import InversionDecoder
+from pipeline.models.perceptual import load_lpips
+from pipeline.params import TrainBaselineParams, TrainImageAutoencoderParams
+from pipeline.training.checkpoints import CheckpointFolder
+from pipeline.training.image_metric import Critic, Decoding, image_distance, parameter_groups
+from pipeline.training.log import TrainingLog
+from pipeline.training.loop import FitResult, cosine, fit
+from pipeline.training.losses import gaussian_kl
+
+__all__ = [
+    "autoencoder_arguments",
+    "inversion_arguments",
+    "train_image_autoencoder",
+    "train_inversion_decoder",
+]
+
+ACTIVE = 0.05
+"""A dimension of z_bar is active if its posterior mean varies more than this."""
+SLIM = 64  # px; smaller architectures for images up to this size
+"""Up to this size, the encoder's first max-pool and the decoder's non-local block are left out."""
+VALIDATION_BATCH = 100
+
+
+def autoencoder_arguments(settings: TrainImageAutoencoderParams, size: int) -> dict:
+    """What ImageAutoencoder is built with for images of `size` px: plain values, for config.json.
+
+    Encoders narrower than a ResNet's 64 channels have the blocks of ResNet-18 instead of
+    ResNet-101's, whose narrow middle layers would be starved.
+    """
+    return {
+        "size": size,
+        "latent": settings.latent,
+        "blocks": list(settings.encoder_blocks),
+        "width": settings.encoder_width,
+        "channels": settings.decoder_channels,
+        "classes": settings.soft_classes,
+        "architecture": settings.architecture,
+        "bottleneck": settings.encoder_width >= 64,
+        "pooling": size > SLIM,
+        "attention": size > SLIM,
+    }
+
+
+def inversion_arguments(
+    settings: TrainBaselineParams,
+    autoencoder: TrainImageAutoencoderParams,
+    size: int,
+    shape: tuple[int, ...],
+) -> dict:
+    """What InversionDecoder is built with: D of `autoencoder`, fed with z of `shape`."""
+    return {
+        "shape": list(shape),
+        "size": size,
+        "latent": settings.latent,
+        "channels": autoencoder.decoder_channels,
+        "classes": autoencoder.soft_classes,
+        "architecture": autoencoder.architecture,
+        "attention": size > SLIM,
+    }
+
+
+def train_image_autoencoder(
+    train: Images,
+    validation: Images,
+    settings: TrainImageAutoencoderParams,
+    *,
+    seed: int,
+    fabric: Fabric,
+    checkpoints: CheckpointFolder,
+    log: TrainingLog,
+) -> tuple[ImageAutoencoder, dict[str, float]]:
+    """Train the autoencoder of Tab. S7 with the loss of Sec. A.1.
+
+    Returns the model and its last validation: `mse` and `distance` (the image metric) of D(z_bar)
+    with z_bar drawn from the posterior, images in [-1, 1]; `kl` in nats; `active_dimensions` of
+    z_bar.
+    """
+    size = train.images(slice(1)).shape[-1]
+    model = ImageAutoencoder(**autoencoder_arguments(settings, size)).to(fabric.device)
+    distance = _distance(settings, fabric.device)
+
+    def objective(training: Decoding, indices: Tensor, _: torch.Generator) -> dict:
+        images = train.images(indices.cpu()).to(fabric.device)
+        reconstructions, mean, variance = model(images)
+        result = training.critic(
+            images, reconstructions, distance(images, reconstructions), model.decoder.output.weight
+        )
+        kl = gaussian_kl(mean, variance).mean()
+        return result | {"loss": result["loss"] + kl, "kl": kl.detach()}
+
+    def validate(_: Decoding) -> dict[str, float]:
+        sums, means = torch.zeros(3), []
+        for rows in torch.arange(len(validation)).split(VALIDATION_BATCH):
+            images = validation.images(rows).to(fabric.device)
+            reconstructions, mean, variance = model(images)
+            terms = [*_errors(images, reconstructions, distance), gaussian_kl(mean, variance)]
+            sums += torch.stack([term.sum() for term in terms]).cpu()
+            means.append(mean)
+        mse, metric, kl = (sums / len(validation)).tolist()
+        active = (torch.cat(means).var(0) > ACTIVE).sum().item()
+        return {"mse": mse, "distance": metric, "kl": kl, "active_dimensions": active}
+
+    result = _fit(
+        model,
+        objective,
+        validate,
+        settings,
+        settings,
+        len(train),
+        seed=seed,
+        fabric=fabric,
+        checkpoints=checkpoints,
+        log=log,
+    )
+    return model, _last(result)
+
+
+def train_inversion_decoder(
+    model: InversionDecoder,
+    train: Images,
+    z: Tensor,
+    validation: Images,
+    validation_z: Tensor,
+    settings: TrainBaselineParams,
+    metric: TrainImageAutoencoderParams,
+    *,
+    seed: int,
+    fabric: Fabric,
+    checkpoints: CheckpointFolder,
+    log: TrainingLog,
+) -> dict[str, float]:
+    """Train D&B's decoder, in place: z to its image, under the autoencoder's image metric.
+
+    z (R, *shape) are the representations of the R images of `train`. Returns the last validation:
+    `mse` and `distance`, as `train_image_autoencoder`.
+    """
+    if len(z) != len(train) or len(validation_z) != len(validation):
+        raise PipelineError(
+            f"{len(z)} and {len(validation_z)} representations for {len(train)} and "
+            f"{len(validation)} images: extract them again."
+        )
+    model.to(fabric.device)
+    distance = _distance(metric, fabric.device)
+
+    def objective(training: Decoding, indices: Tensor, _: torch.Generator) -> dict:
+        rows = indices.cpu()
+        images = train.images(rows).to(fabric.device)
+        decoded = model(z[rows].to(fabric.device))
+        last = model.decoder.output.weight
+        return training.critic(images, decoded, distance(images, decoded), last)
+
+    def validate(_: Decoding) -> dict[str, float]:
+        sums = torch.zeros(2)
+        for rows in torch.arange(len(validation)).split(VALIDATION_BATCH):
+            images = validation.images(rows).to(fabric.device)
+            decoded = model(validation_z[rows].to(fabric.device))
+            sums += torch.stack([e.sum() for e in _errors(images, decoded, distance)]).cpu()
+        mse, value = (sums / len(validation)).tolist()
+        return {"mse": mse, "distance": value}
+
+    result = _fit(
+        model,
+        objective,
+        validate,
+        settings,
+        metric,
+        len(train),
+        seed=seed,
+        fabric=fabric,
+        checkpoints=checkpoints,
+        log=log,
+    )
+    return _last(result)
+
+
+Distance = Callable[[Tensor, Tensor], Tensor]
+
+
+def _distance(settings: TrainImageAutoencoderParams, device: torch.device) -> Distance:
+    lpips = None
+    if settings.perceptual:
+        if settings.perceptual_weights is None:
+            raise PipelineError(
+                "perceptual is above 0, but perceptual_weights names no folder with the weights of "
+                "VGG-16; name one in the scale's file, or set perceptual to 0."
+            )
+        lpips = load_lpips(Path(settings.perceptual_weights)).to(device)
+    return lambda images, others: image_distance(
+        images, others, settings.pixel, settings.perceptual, lpips
+    )
+
+
+def _errors(images: Tensor, others: Tensor, distance: Distance) -> list[Tensor]:
+    return [image_distance(images, others, "squared"), distance(images, others)]
+
+
+def _fit(
+    model: torch.nn.Module,
+    objective: Callable[[Decoding, Tensor, torch.Generator], dict],
+    validate: Callable[[Decoding], dict[str, float]],
+    settings: TrainImageAutoencoderParams | TrainBaselineParams,
+    metric: TrainImageAutoencoderParams,
+    dataset_size: int,
+    *,
+    seed: int,
+    fabric: Fabric,
+    checkpoints: CheckpointFolder,
+    log: TrainingLog,
+) -> FitResult:
+    critic = Critic(metric.discriminator_start, metric.encoder_width)
+    training = Decoding(model, critic).to(fabric.device)
+    groups = parameter_groups(training, settings.learning_rate)
+    result = fit(
+        training,
+        objective,
+        torch.optim.Adam(groups, lr=settings.learning_rate, fused=True),
+        steps=settings.steps,
+        batch_size=settings.batch_size,
+        dataset_size=dataset_size,
+        seed=seed,
+        fabric=fabric,
+        checkpoints=checkpoints,
+        log=log,
+        log_every=max(1, settings.steps // 100),
+        validate=validate,
+        validate_every=settings.validate_every,
+        schedule=cosine(settings.steps, warmup=min(200, settings.steps // 10)),
+    )
+    model.eval()
+    return result
+
+
+def _last(result: FitResult) -> dict[str, float]:
+    return {
+        name.removeprefix("validation/"): value
+        for name, value in result.history[-1].items()
+        if name.startswith("validation/")
+    }
