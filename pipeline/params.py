@@ -12,7 +12,7 @@ import difflib
 import math
 import re
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -25,15 +25,21 @@ from pipeline.errors import PipelineError
 from pipeline.runtime import available_cores
 
 __all__ = [
+    "BaselineParams",
     "EvaluateFig4Params",
     "ExtractParams",
+    "FigureParams",
     "LayerParams",
     "NetworkParams",
     "Params",
+    "PrepareAnimalsParams",
     "PrepareDigitsParams",
     "ScaleParams",
-    "TrainAutoencoderParams",
+    "TrainAlexNetParams",
+    "TrainBaselineParams",
     "TrainCinnParams",
+    "TrainDigitsAutoencoderParams",
+    "TrainImageAutoencoderParams",
     "TrainNetworkParams",
     "TrainSemanticParams",
     "load_params",
@@ -96,8 +102,22 @@ class PrepareDigitsParams:
 
 
 @dataclass(frozen=True)
-class TrainAutoencoderParams:
-    """Training of the autoencoder E, D."""
+class PrepareAnimalsParams:
+    """Images of animals: rendered, or photographs in folders."""
+
+    source: Literal["rendered", "photographs"]
+    folders: tuple[str, ...] | None
+    size: Annotated[int, Rule("a whole number of at least 16", lambda v: v >= 16)]
+    smallest: Count
+    train: Count
+    validation: Count
+    test: Count
+    reference: Count
+
+
+@dataclass(frozen=True)
+class TrainDigitsAutoencoderParams:
+    """Training of the autoencoder E, D of digits."""
 
     steps: Count
     batch_size: Count
@@ -108,27 +128,72 @@ class TrainAutoencoderParams:
 
 
 @dataclass(frozen=True)
+class TrainImageAutoencoderParams:
+    """Training of the autoencoder E, D of images, and what the baseline's decoder shares."""
+
+    steps: Count
+    batch_size: Several
+    learning_rate: Positive
+    latent: Count
+    architecture: Literal["biggan", "convolutional"]
+    encoder_blocks: tuple[Count, ...]
+    encoder_width: Count
+    decoder_channels: Count
+    soft_classes: Count
+    pixel: Literal["squared", "absolute"]
+    perceptual: NonNegative
+    perceptual_weights: str | None
+    discriminator_start: NonNegativeInt
+    validate_every: Count
+
+
+@dataclass(frozen=True)
+class TrainBaselineParams:
+    """Training of a decoder that inverts one layer without a model of its invariances."""
+
+    steps: Count
+    batch_size: Several
+    learning_rate: Positive
+    latent: Count
+    warm_start: bool
+    validate_every: Count
+
+
+@dataclass(frozen=True)
 class TrainNetworkParams:
     """Training of an interpreted network, saved `checkpoints` times."""
 
     steps: Count
     batch_size: Count
     learning_rate: Positive
-    checkpoints: Several
+    checkpoints: Count
 
     @property
     def checkpoint_steps(self) -> tuple[int, ...]:
-        """Evenly spaced steps, from 0 (untrained) to `steps` (trained)."""
+        """Evenly spaced steps, from 0 (untrained) to `steps` (trained); of one, the last."""
+        if self.checkpoints == 1:
+            return (self.steps,)
         return tuple(
             round(index * self.steps / (self.checkpoints - 1)) for index in range(self.checkpoints)
         )
 
 
 @dataclass(frozen=True)
-class ExtractParams:
-    """Computing z and the posterior of z_bar for every image, once."""
+class TrainAlexNetParams(TrainNetworkParams):
+    """Training of AlexNet, or its published weights from a folder."""
 
-    layer: Name
+    width: Positive
+    hidden: Count
+    size: Annotated[int, Rule("a whole number of at least 31", lambda v: v >= 31)]
+    dropout: Fraction
+    weights: str | None
+
+
+@dataclass(frozen=True)
+class ExtractParams:
+    """Computing z for every image, once: the layers, with the shape of z without the batch."""
+
+    layers: dict[Name, tuple[Count, ...]]
     batch_size: Count
 
 
@@ -186,12 +251,20 @@ class EvaluateFig4Params:
 class ScaleParams:
     """One section per stage family; each maps an item to its settings."""
 
-    prepare: Annotated[dict[str, PrepareDigitsParams], Items({"digits": PrepareDigitsParams})]
-    train_autoencoder: dict[Name, TrainAutoencoderParams]
-    train_network: dict[Name, TrainNetworkParams]
+    prepare: Annotated[
+        dict[str, Any], Items({"digits": PrepareDigitsParams, "animals": PrepareAnimalsParams})
+    ]
+    train_autoencoder: Annotated[
+        dict[str, Any],
+        Items({"digits": TrainDigitsAutoencoderParams, "animals": TrainImageAutoencoderParams}),
+    ]
+    train_network: Annotated[
+        dict[str, Any], Items({"squeezenet": TrainNetworkParams, "alexnet": TrainAlexNetParams})
+    ]
     extract: dict[Name, ExtractParams]
     train_semantic: dict[Name, TrainSemanticParams]
     train_cinn: dict[Name, TrainCinnParams]
+    train_baseline: dict[Name, TrainBaselineParams]
     evaluate: Annotated[dict[str, EvaluateFig4Params], Items({"fig4": EvaluateFig4Params})]
 
 
@@ -207,13 +280,31 @@ class NetworkParams:
 
 @dataclass(frozen=True)
 class LayerParams:
-    """A named layer: where its representation z is read, and the shape of z without the batch."""
+    """A named layer: where its representation z is read."""
 
     network: Name
+    dataset: Name
     layer: Name
     module: str
     activation: Literal["before", "after"]
-    shape: tuple[Count, ...]
+
+
+@dataclass(frozen=True)
+class BaselineParams:
+    """A decoder trained on the representations of one layer (Dosovitskiy and Brox)."""
+
+    network: Name
+    dataset: Name
+    layer: Name
+
+
+@dataclass(frozen=True)
+class FigureParams:
+    """What a figure or table is about, and made from; `besides` names one more input for DVC."""
+
+    dataset: Name
+    network: Name
+    besides: str
 
 
 @dataclass(frozen=True)
@@ -224,6 +315,8 @@ class _RunParams:
     threads: Literal["auto"] | Count
     networks: dict[Name, NetworkParams]
     layers: dict[Name, LayerParams]
+    baselines: dict[Name, BaselineParams]
+    figures: dict[Name, FigureParams]
 
 
 @dataclass(frozen=True)
@@ -236,6 +329,8 @@ class Params:
     threads: int
     networks: dict[str, NetworkParams]
     layers: dict[str, LayerParams]
+    baselines: dict[str, BaselineParams]
+    figures: dict[str, FigureParams]
     settings: ScaleParams
 
 
@@ -258,32 +353,50 @@ def load_params(root: str | Path = ".") -> Params:
     return Params(**fields, settings=settings)
 
 
+DATASETS = ("digits", "animals")
+
 # --- checks that need more than one field --------------------------------------------------------
 
 
 def _check_params(run: _RunParams) -> None:
-    for name, layer in run.layers.items():
-        if layer.network not in run.networks:
-            where = ("layers", name, "network")
-            raise _unknown("params.yaml", where, layer.network, run.networks, "network")
+    for name, network in run.networks.items():
+        if network.dataset not in DATASETS:
+            where = ("networks", name, "dataset")
+            raise _unknown("params.yaml", where, network.dataset, DATASETS, "data set")
+    tables: dict[str, Mapping[str, Any]] = {"layers": run.layers, "baselines": run.baselines}
+    for section, rows in {**tables, "figures": run.figures}.items():
+        for name, row in rows.items():
+            if row.network not in run.networks:
+                where = (section, name, "network")
+                raise _unknown("params.yaml", where, row.network, run.networks, "network")
+            dataset = run.networks[row.network].dataset
+            if row.dataset != dataset:
+                raise _bad(
+                    "params.yaml",
+                    (section, name, "dataset"),
+                    row.dataset,
+                    f"{dataset}, the data set of the network {row.network}",
+                )
+    for name, baseline in run.baselines.items():
+        layers = [key for key, layer in run.layers.items() if layer.network == baseline.network]
+        if baseline.layer not in layers:
+            where = ("baselines", name, "layer")
+            raise _unknown("params.yaml", where, baseline.layer, layers, "layer")
 
 
 def _check_settings(file: str, settings: ScaleParams, run: _RunParams) -> None:
-    for name, network in run.networks.items():
-        if network.dataset not in settings.prepare:
-            where = ("networks", name, "dataset")
-            raise _unknown("params.yaml", where, network.dataset, settings.prepare, "data set")
-    for section in ("train_autoencoder", "train_semantic"):
-        _same_items(file, section, getattr(settings, section), settings.prepare, "data set")
-    for section in ("train_network", "extract", "train_cinn"):
+    _same_items(file, "train_semantic", settings.train_semantic, DATASETS, "data set")
+    for section in ("train_network", "extract"):
         _same_items(file, section, getattr(settings, section), run.networks, "network")
+    _same_items(file, "train_cinn", settings.train_cinn, run.layers, "layer")
+    _same_items(file, "train_baseline", settings.train_baseline, run.baselines, "baseline")
+    _same_items("params.yaml", "figures", run.figures, settings.evaluate, "figure")
 
-    for name, digits in settings.prepare.items():
-        _check_digits(file, ("prepare", name), digits)
+    _check_digits(file, ("prepare", "digits"), settings.prepare["digits"])
+    _check_animals(file, ("prepare", "animals"), settings.prepare["animals"])
     for name, extract in settings.extract.items():
         layers = [key for key, layer in run.layers.items() if layer.network == name]
-        if extract.layer not in layers:
-            raise _unknown(file, ("extract", name, "layer"), extract.layer, layers, "layer")
+        _same_items(file, f"extract.{name}.layers", extract.layers, layers, "layer")
     for name, training in settings.train_network.items():
         if training.checkpoints > training.steps + 1:
             raise _bad(
@@ -297,15 +410,22 @@ def _check_settings(file: str, settings: ScaleParams, run: _RunParams) -> None:
         _check_factors(file, ("train_semantic", name), semantic)
     _check_batches(file, settings, run)
 
-    fig4, checkpoints = settings.evaluate["fig4"], settings.train_network
-    fewest = min((training.checkpoints for training in checkpoints.values()), default=2)
-    if not fig4.early < fig4.late < fewest:
+    fig4, checkpoints = settings.evaluate["fig4"], settings.train_network["squeezenet"].checkpoints
+    if not fig4.early < fig4.late < checkpoints:
         raise _bad(
             file,
             ("evaluate", "fig4", "late"),
             fig4.late,
-            f"above evaluate.fig4.early ({fig4.early}) and below the {fewest} checkpoints of "
-            "train_network, which count from 0",
+            f"above evaluate.fig4.early ({fig4.early}) and below the {checkpoints} checkpoints of "
+            "train_network.squeezenet, which count from 0",
+        )
+
+
+def _check_animals(file: str, where: tuple[str, ...], animals: PrepareAnimalsParams) -> None:
+    if animals.source != "rendered" and not animals.folders:
+        raise PipelineError(
+            f"{file}: {_dotted(*where, 'folders')} is missing; source {animals.source} needs the "
+            "folders that hold the photographs."
         )
 
 
@@ -339,11 +459,14 @@ def _check_factors(file: str, where: tuple[str, ...], semantic: TrainSemanticPar
 
 
 def _check_batches(file: str, settings: ScaleParams, run: _RunParams) -> None:
-    of_network = {name: network.dataset for name, network in run.networks.items()}
-    for section in ("train_autoencoder", "train_semantic", "train_network", "train_cinn"):
+    digits, animals = settings.prepare["digits"], settings.prepare["animals"]
+    train = {"digits": digits.train * digits.colourings_train, "animals": animals.train}
+    tables = (run.networks, run.layers, run.baselines)
+    of_item = {name: row.dataset for table in tables for name, row in table.items()}
+    trainings = ("train_autoencoder", "train_semantic", "train_network", "train_cinn")
+    for section in (*trainings, "train_baseline"):
         for name, training in getattr(settings, section).items():
-            digits = settings.prepare[of_network.get(name, name)]
-            images = digits.train * digits.colourings_train
+            images = train[of_item.get(name, name)]
             if training.batch_size > images:
                 raise _bad(
                     file,

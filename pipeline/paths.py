@@ -8,6 +8,7 @@ from pathlib import Path
 
 __all__ = [
     "autoencoder",
+    "baseline",
     "checkpoints",
     "cinn",
     "claims",
@@ -20,8 +21,8 @@ __all__ = [
     "posteriors",
     "prepared",
     "reports",
+    "representations",
     "semantic",
-    "tables",
     "training",
 ]
 
@@ -37,8 +38,13 @@ def posteriors(dataset: str) -> Path:
 
 
 def features(network: str) -> Path:
-    """Folder of z, once per network."""
+    """Folder of a network's representations, with a folder per layer."""
     return Path("data/features") / network
+
+
+def representations(network: str, layer: str) -> Path:
+    """Folder of z of one layer."""
+    return features(network) / layer
 
 
 def evaluations(figure: str) -> Path:
@@ -61,9 +67,14 @@ def semantic(dataset: str) -> Path:
     return Path("models/semantic") / dataset
 
 
-def cinn(network: str) -> Path:
-    """Folder of the conditional INNs t of a network."""
-    return Path("models/cinn") / network
+def cinn(network: str, layer: str) -> Path:
+    """Folder of the conditional INNs t of a layer."""
+    return Path("models/cinn") / network / layer
+
+
+def baseline(network: str, name: str) -> Path:
+    """Folder of a decoder that t is compared with, for one layer of a network."""
+    return Path("models/baseline") / network / name
 
 
 def reports(scale: str) -> Path:
@@ -76,14 +87,9 @@ def metrics(scale: str, name: str) -> Path:
     return reports(scale) / "metrics" / f"{name}.json"
 
 
-def figures(scale: str) -> Path:
-    """Folder of figures."""
-    return reports(scale) / "figures"
-
-
-def tables(scale: str) -> Path:
-    """Folder of tables."""
-    return reports(scale) / "tables"
+def figures(scale: str, item: str) -> Path:
+    """Folder of the figures and tables drawn from one evaluation."""
+    return reports(scale) / "figures" / item
 
 
 def training(scale: str, stage: str, item: str) -> Path:

@@ -98,5 +98,5 @@ def write_results(root: Path, scale: str) -> None:
     write_json(root / paths.claims(scale), decide_claims(scale, {"fig4": numbers}))
     write_json(root / paths.costs(scale), {"prepare@digits": cost, "evaluate@fig4": gpu})
     curves = curves_of(numbers)
-    save_figure(draw_fig4(curves, grids(), numbers), root / paths.figures(scale) / "fig4")
-    save_figure(draw_figS7(curves, grids(), numbers), root / paths.figures(scale) / "figS7")
+    save_figure(draw_fig4(curves, grids(), numbers), root / paths.figures(scale, "fig4") / "fig4")
+    save_figure(draw_figS7(curves, grids(), numbers), root / paths.figures(scale, "fig4") / "figS7")

@@ -29,7 +29,8 @@ def item_of(stage: str) -> list[str]:
         return []
     if stage in {"evaluate", "plot"}:
         return ["fig4"]
-    return ["squeezenet" if stage in {"train_network", "extract", "train_cinn"} else "digits"]
+    items = {"train_cinn": "squeezenet-fire8", "train_baseline": "dosovitskiy-fc7"}
+    return [items.get(stage, "squeezenet" if stage in {"train_network", "extract"} else "digits")]
 
 
 @pytest.fixture
@@ -122,14 +123,19 @@ def test_every_stage_checks_all_settings(stage: str, change: Any, refused: Any) 
     ("file", "key", "value", "sentence"),
     [
         ("params.yaml", "sede", 1, "params.yaml: sede is not a known key (did you mean seed?)"),
-        (SMOKE, "train_cinn.squeezenet.stpes", 1, "stpes is not a known key (did you mean steps?)"),
+        (
+            SMOKE,
+            "train_cinn.alexnet-fc7.stpes",
+            1,
+            "stpes is not a known key (did you mean steps?)",
+        ),
         (SMOKE, "train_network.squeezenet.learning_rate", "1e-3 ", "it must be a number above 0"),
         (SMOKE, "prepare.digits.download", "yes", "is 'yes'; it must be true or false"),
         (SMOKE, "prepare.digits.train", -4, "is -4; it must be a whole number of at least 1"),
         (SMOKE, "prepare.digits.test", 0, "is 0; it must be a whole number of at least 1"),
         ("params.yaml", "scale", "smok", "is not a known scale (did you mean smoke?)"),
-        (SMOKE, "extract.squeezenet.layer", "fire8", "is not a known layer"),
-        ("params.yaml", "layers.squeezenet-fire8.network", "alexnet", "is not a known network"),
+        (SMOKE, "extract.squeezenet.layers", {"fire8": [1]}, "is not a known layer"),
+        ("params.yaml", "layers.squeezenet-fire8.network", "resnet", "is not a known network"),
         ("params.yaml", "networks.squeezenet.dataset", "digit", "is not a known data set"),
         (SMOKE, "prepare.digits.source", "mnits", "is not a known value (did you mean mnist?)"),
         ("params.yaml", "device", "gpu", "is not a known value"),
@@ -143,8 +149,8 @@ def test_a_mistake_in_the_settings(
 
 
 def test_an_item_that_does_not_exist(refused: Any) -> None:
-    sentence = refused("train_cinn", "squeezent")
-    assert sentence.startswith("train_cinn has no item 'squeezent' (did you mean squeezenet?)")
+    sentence = refused("train_cinn", "alexnet-fc9")
+    assert sentence.startswith("train_cinn has no item 'alexnet-fc9' (did you mean alexnet-fc8?)")
 
 
 def test_the_wrong_folder(refused: Any, project: Path) -> None:

@@ -92,7 +92,7 @@ def test_the_blocks_of_e_stay_fixed_while_t_learns_what_z_adds(e: SemanticINN) -
 # --- a density that is known ---------------------------------------------------------------------
 
 SETTINGS = dataclasses.replace(
-    load_params(Path(__file__).resolve().parents[1]).settings.train_cinn["squeezenet"],
+    load_params(Path(__file__).resolve().parents[1]).settings.train_cinn["squeezenet-fire8"],
     start="random",
     steps=500,
     batch_size=256,

@@ -39,10 +39,12 @@ def test_a_stage_gets_params_item_and_device(
 ) -> None:
     calls: list[Any] = []
     monkeypatch.setattr(cli, "prepare_runtime", lambda *args: torch.device("cpu"))
-    run(lambda *args: calls.append(args), "squeezenet")
+    run(lambda *args: calls.append(args), "squeezenet-fire8")
     ((params, item, device),) = calls
-    assert isinstance(params, Params) and item == "squeezenet" and device == torch.device("cpu")
-    assert "train_cinn@squeezenet" in read_json(paths.costs("laptop"))
+    assert (
+        isinstance(params, Params) and item == "squeezenet-fire8" and device == torch.device("cpu")
+    )
+    assert "train_cinn@squeezenet-fire8" in read_json(paths.costs("laptop"))
 
 
 def test_a_stage_without_torch_or_items(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,11 +57,12 @@ def test_a_stage_without_torch_or_items(project: Path, monkeypatch: pytest.Monke
 
 
 def test_an_unknown_item(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, line = outcome(capsys, failing(AssertionError()), "squeezent")
+    code, line = outcome(capsys, failing(AssertionError()), "squeezenet")
     assert code == 1
     assert line == (
-        "error: train_cinn has no item 'squeezent' (did you mean squeezenet?); "
-        "known are squeezenet."
+        "error: train_cinn has no item 'squeezenet' (did you mean squeezenet-fire8?); "
+        "known are squeezenet-fire8, alexnet-conv5, alexnet-fc6, alexnet-fc7, alexnet-fc8, "
+        "alexnet-output."
     )
 
 
@@ -101,7 +104,7 @@ def test_errors_are_told_in_one_line(
     code: int,
     line: str,
 ) -> None:
-    found_code, found = outcome(capsys, failing(error), "squeezenet")
+    found_code, found = outcome(capsys, failing(error), "squeezenet-fire8")
     assert (found_code, found[: len(line)]) == (code, line)
     assert not paths.costs("laptop").exists()
 
@@ -109,12 +112,12 @@ def test_errors_are_told_in_one_line(
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "broken"), RuntimeError(), KeyError("a")])
 def test_a_fault_of_the_program_keeps_its_traceback(project: Path, error: Exception) -> None:
     with pytest.raises(type(error)):
-        run(failing(error), "squeezenet", torch=False)
+        run(failing(error), "squeezenet-fire8", torch=False)
 
 
 def test_bad_params_stop_every_stage(
     edit: Callable[[str, str, str], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     edit("params.yaml", "device: auto", "device: tpu")
-    code, line = outcome(capsys, failing(AssertionError()), "squeezenet")
+    code, line = outcome(capsys, failing(AssertionError()), "squeezenet-fire8")
     assert code == 1 and line.startswith("error: params.yaml: device 'tpu'")

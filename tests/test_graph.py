@@ -63,10 +63,11 @@ def outputs(stage: Any) -> set[str]:
 
 
 def read_keys(script: Path) -> set[str]:
-    """Sections of the scale, and parts of params.yaml, that a script reads."""
-    text = script.read_text()
+    """Sections of the scale, and parts of params.yaml, that a script and its modules read."""
+    files = [script, *(ROOT / module for module in stage_modules(script.relative_to(ROOT)))]
+    text = "".join(file.read_text() for file in files)
     sections = re.findall(r"params\.settings\.(\w+)\[", text)
-    return {*sections, *re.findall(r"params\.(seed|networks|layers)\b", text)}
+    return {*sections, *re.findall(r"params\.(seed|networks|layers|baselines)\b", text)}
 
 
 def item_section(script: Path) -> str | None:
@@ -127,11 +128,16 @@ def test_files_that_modules_read_are_dependencies(graphs: Any) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_stage_declares_the_settings_it_reads(graphs: Any, family: str) -> None:
+def test_a_stage_declares_the_settings_it_reads(
+    graphs: Any, family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     params, stages = graphs("laptop")
+    monkeypatch.chdir(ROOT)
     expected = read_keys(SCRIPTS[family])
     for name, stage in of_family(stages, family).items():
         item = name.partition("@")[2]
+        row = {**params.layers, **params.baselines}.get(item)
+        entries = {item, row.dataset} if row else {item}
         declared = {
             (file.def_path, key) for file in stage.params for key in file.params if key != "scale"
         }
@@ -140,7 +146,7 @@ def test_a_stage_declares_the_settings_it_reads(graphs: Any, family: str) -> Non
             section, _, entry = key.partition(".")
             in_scale = hasattr(params.settings, section)
             assert file == ("scales/laptop.yaml" if in_scale else "params.yaml")
-            assert not in_scale or entry == item  # not a whole section, nor another item's
+            assert not in_scale or entry in entries  # not a whole section, nor another item's
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -152,17 +158,23 @@ def test_paths_are_those_of_the_code(graphs: Any, scale: str) -> None:
         known |= {f(dataset) for f in (paths.prepared, paths.posteriors)}
         known |= {f(dataset) for f in (paths.autoencoder, paths.semantic)}
     for network in params.networks:
-        known |= {f(network) for f in (paths.network, paths.features, paths.cinn)}
+        known |= {f(network) for f in (paths.network, paths.features)}
+    for name, layer in params.layers.items():
+        known |= {f(layer.network, name) for f in (paths.representations, paths.cinn)}
+        known.add(paths.cinn(layer.network, name).parent)
+    for name, baseline in params.baselines.items():
+        known |= {paths.baseline(baseline.network, name)}
+        known.add(paths.baseline(baseline.network, name).parent)
     for figure in settings.evaluate:
         known |= {paths.evaluations(figure), paths.metrics(scale, figure)}
+        known.add(paths.figures(scale, figure))
     for name in stages:
         stage, _, item = name.partition("@")
         known |= {paths.training(scale, stage, item), paths.metrics(scale, f"{stage}-{item}")}
-    folders = {paths.figures(scale), paths.tables(scale)}
     for name, stage in stages.items():
         for text in outputs(stage) | inputs(stage):
             path = Path(text)
-            assert path in known or path.parent in folders or path.parts[0] == "pipeline", name
+            assert path in known or path.parts[0] == "pipeline", name
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -171,7 +183,11 @@ def test_what_a_stage_reads_another_one_makes(graphs: Any, scale: str) -> None:
     made = set().union(*(outputs(stage) for stage in stages.values()))
     for name, stage in stages.items():
         data = {path for path in inputs(stage) if not path.startswith("pipeline/")}
-        assert data <= made, name
+        for path in data:  # an output, a part of one, or a folder of several
+            assert any(
+                Path(path) in {Path(out), *Path(out).parents} or Path(out) in Path(path).parents
+                for out in made
+            ), name
         assert data or name.startswith("prepare@")
         assert not data & outputs(stage)
 

@@ -64,7 +64,8 @@ def test_all_scales_have_the_same_keys(project: Path) -> None:
 def test_values_have_their_types(project: Path) -> None:
     params = load_params(project)
     layer = params.layers["squeezenet-fire8"]
-    assert layer.shape == (512, 1, 1) and layer.module == "features.11"
+    assert layer.module == "features.11" and layer.dataset == "digits"
+    assert params.settings.extract["squeezenet"].layers["squeezenet-fire8"] == (512, 1, 1)
     assert params.networks["squeezenet"].dataset == "digits"
     digits = params.settings.prepare["digits"]
     assert digits.folder is None and digits.download is False
@@ -112,7 +113,7 @@ def test_loading_needs_no_torch(repository: Path) -> None:
     assert run.stdout.strip() == "False"
 
 
-CINN = "train_cinn.squeezenet"
+CINN = "train_cinn.squeezenet-fire8"
 BAD = [
     # type and range of one value
     ("params.yaml", "seed", -1, "params.yaml: seed is -1; it must be a whole number from 0"),
@@ -153,7 +154,7 @@ BAD = [
     (LAPTOP, f"{CINN}.steps", {"a": 1}, f"{CINN}.steps is "),
     (LAPTOP, "prepare.digts", {}, "prepare.digts is not a known key (did you mean digits?)"),
     (LAPTOP, "evaluate.fig5", {}, "evaluate.fig5 is not a known key (did you mean fig4?)"),
-    (LAPTOP, CINN, DELETE, f"{CINN} is missing; every network needs one"),
+    (LAPTOP, CINN, DELETE, f"{CINN} is missing; every layer needs one"),
     ("params.yaml", "sacle", "gpu", "params.yaml: sacle is not a known key (did you mean scale?)"),
     ("params.yaml", "scale", DELETE, "params.yaml: scale is missing; it must be text"),
     ("params.yaml", "networks.Big Net", {"dataset": "digits"}, "a name of lower-case letters"),
@@ -170,7 +171,7 @@ BAD = [
         "networks.squeezenet.dataset",
         "digit",
         "params.yaml: networks.squeezenet.dataset 'digit' is not a known data set (did you mean "
-        "digits?); known are digits",
+        "digits?); known are digits, animals",
     ),
     (
         "params.yaml",
@@ -180,9 +181,9 @@ BAD = [
     ),
     (
         LAPTOP,
-        "extract.squeezenet.layer",
-        "squeezenet-fire9",
-        "'squeezenet-fire9' is not a known layer (did you mean squeezenet-fire8?)",
+        "extract.squeezenet.layers",
+        {"squeezenet-fire9": [512, 1, 1]},
+        "extract.squeezenet.layers.squeezenet-fire9 is not a known layer (did you mean squeezenet",
     ),
     (
         LAPTOP,
@@ -212,6 +213,12 @@ BAD = [
     (LAPTOP, "evaluate.fig4.late", 20, "above evaluate.fig4.early (2) and below the 20 checkpoint"),
     (LAPTOP, "evaluate.fig4.early", 18, "late is 18; it must be above evaluate.fig4.early (18)"),
     (LAPTOP, "prepare.digits.source", "mnist", "prepare.digits.folder is missing; source mnist"),
+    (LAPTOP, "train_cinn.alexnet-fc7.batch_size", 24001, "it must be at most 24000, the number"),
+    (LAPTOP, "train_baseline.dosovitskiy-fc7.batch_size", 24001, "it must be at most 24000"),
+    (LAPTOP, "prepare.animals.source", "photographs", "prepare.animals.folders is missing; source"),
+    ("params.yaml", "layers.alexnet-fc7.dataset", "digits", "it must be animals, the data set of"),
+    ("params.yaml", "baselines.dosovitskiy-fc7.layer", "fc7", "'fc7' is not a known layer"),
+    ("params.yaml", "figures.fig4.network", "alexnt", "'alexnt' is not a known network"),
     (LAPTOP, "prepare.digits.train", 4001, "asks for 5001 digits in train, validation and test"),
 ]
 
@@ -234,15 +241,15 @@ def test_more_digits_than_mnist_has(project: Path) -> None:
 
 
 def test_a_network_without_settings(project: Path) -> None:
-    change(project, "params.yaml", "networks.alexnet", {"dataset": "digits"})
+    change(project, "params.yaml", "networks.vgg", {"dataset": "digits"})
     assert message() == (
-        "scales/laptop.yaml: train_network.alexnet is missing; every network needs one."
+        "scales/laptop.yaml: train_network.vgg is missing; every network needs one."
     )
 
 
 def test_settings_without_a_network(project: Path, edit: Callable[[str, str, str], None]) -> None:
     edit(LAPTOP, "train_network:\n  squeezenet:", "train_network:\n  squeezent:")
-    assert "train_network.squeezent is not a known network (did you mean squeezenet?)" in message()
+    assert "train_network.squeezent is not a known key (did you mean squeezenet?)" in message()
 
 
 def test_yaml_that_does_not_parse(edit: Callable[[str, str, str], None]) -> None:

@@ -12,10 +12,13 @@ def test_paths() -> None:
     assert paths.autoencoder("digits") == Path("models/autoencoder/digits")
     assert paths.network("squeezenet") == Path("models/network/squeezenet")
     assert paths.semantic("digits") == Path("models/semantic/digits")
-    assert paths.cinn("squeezenet") == Path("models/cinn/squeezenet")
+    assert paths.cinn("alexnet", "alexnet-fc7") == Path("models/cinn/alexnet/alexnet-fc7")
+    assert paths.baseline("alexnet", "b") == Path("models/baseline/alexnet/b")
+    assert paths.representations("alexnet", "alexnet-fc7") == Path(
+        "data/features/alexnet/alexnet-fc7"
+    )
     assert paths.metrics("laptop", "fig4") == Path("reports/laptop/metrics/fig4.json")
-    assert paths.figures("laptop") == Path("reports/laptop/figures")
-    assert paths.tables("laptop") == Path("reports/laptop/tables")
+    assert paths.figures("laptop", "fig4") == Path("reports/laptop/figures/fig4")
     assert paths.claims("laptop") == Path("reports/laptop/claims.json")
     assert paths.costs("laptop") == Path("reports/laptop/cost.json")
     assert paths.training("laptop", "train_cinn", "squeezenet") == Path(

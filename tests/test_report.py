@@ -171,9 +171,9 @@ def test_a_checkout_without_costs_is_reported(root: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "stage"),
     [
-        ("figures/fig4.png", "plot@fig4"),
-        ("figures/fig4.pdf", "plot@fig4"),
-        ("figures/figS7.png", "plot@fig4"),
+        ("figures/fig4/fig4.png", "plot@fig4"),
+        ("figures/fig4/fig4.pdf", "plot@fig4"),
+        ("figures/fig4/figS7.png", "plot@fig4"),
         ("metrics/fig4.json", "evaluate@fig4"),
         ("metrics/train_semantic-digits.json", "train_semantic@digits"),
     ],

@@ -255,7 +255,7 @@ def test_killed_three_times_it_ends_with_the_same_files(project: Project) -> Non
     before = project.digests(*CINN)
     codes = []
     for seed in range(3):
-        with project.start("train_cinn", "squeezenet") as process:
+        with project.start("train_cinn", "squeezenet-fire8") as process:
             random_moment(process, seed)
             process.kill()
         codes.append(process.returncode)
@@ -266,14 +266,14 @@ def test_killed_three_times_it_ends_with_the_same_files(project: Project) -> Non
 
 def test_interrupted_it_says_so_and_resumes(project: Project) -> None:
     before = project.digests(*CINN)
-    with project.start("train_cinn", "squeezenet") as process:
+    with project.start("train_cinn", "squeezenet-fire8") as process:
         assert process.stdout is not None and process.stderr is not None
         process.stdout.readline()  # it trains
         process.send_signal(signal.SIGINT)
         error = process.stderr.read()
     assert process.returncode == 130
     assert error == "interrupted; run the same command to resume\n"
-    assert list((project.folder / ".checkpoints").glob("train_cinn-squeezenet/*"))
+    assert list((project.folder / ".checkpoints").glob("train_cinn-squeezenet-fire8/*"))
     finish(project)
     assert project.digests(*CINN) == before
 
@@ -319,4 +319,5 @@ def test_a_forced_run_gives_the_same_bytes_and_reads_what_it_declares(
         undeclared = {path for path in found if not dependencies & {path, *path.parents}}
         unread = {path for path in dependencies if not any(path in {p, *p.parents} for p in found)}
         assert not undeclared, name
-        assert not unread or name == "report", name  # a page only links to figures
+        # A page only links to figures.
+        assert not unread or name == "report", name

@@ -232,6 +232,14 @@ class ColorDigits:
                 )
         return {name: known[name] for name in names}
 
+    def known(self) -> dict[str, np.ndarray]:
+        """The ground truth that probes read from a factor: classes (R,), colours (R, 3)."""
+        return {
+            "digit": self.label.numpy(),
+            "foreground": self.foreground_colour.numpy(),
+            "background": self.background_colour.numpy(),
+        }
+
     def images(self, indices: Tensor | slice) -> Tensor:
         """Blend the images `indices`: (B, 3, 28, 28) in [-1, 1]."""
         alpha = self.strokes[indices].float().div(255).unsqueeze(1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -42,13 +41,13 @@ def load_posterior(folder: Path, split: str) -> Posterior:
 
 
 def representations_file(folder: Path, step: int, split: str) -> Path:
-    """Where the z of a split at a training step of the network are stored."""
+    """Where a layer's z of a split at a training step of the network are stored."""
     return folder / f"step-{step:06d}-{split}.npy"
 
 
 def save_representations(folder: Path, step: int, split: str, z: Tensor) -> None:
-    """Write z (R, ...), float16: its rounding, 5e-4 of the value, is far below what z varies."""
-    write_npy(representations_file(folder, step, split), z.numpy().astype(np.float16))
+    """Write z (R, ...)."""
+    write_npy(representations_file(folder, step, split), z.numpy())
 
 
 def load_representations(folder: Path, step: int, split: str) -> Tensor:

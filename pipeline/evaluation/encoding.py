@@ -5,20 +5,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pipeline.datasets.digits import ColorDigits
 from pipeline.datasets.features import Posterior
-from pipeline.models.autoencoder import DigitsAutoencoder, sample_posterior
+from pipeline.datasets.images import Images
+from pipeline.models.autoencoder import sample_posterior
 from pipeline.models.inn import SemanticINN
+from pipeline.models.loading import Autoencoder
 
 __all__ = ["encode_in_batches", "factors_of", "reconstruction_error"]
 
 
 @torch.no_grad()
 def encode_in_batches(
-    model: DigitsAutoencoder, data: ColorDigits, batch_size: int = 500
+    model: Autoencoder, data: Images, batch_size: int = 500
 ) -> tuple[Tensor, Tensor]:
     """Posterior mean and variance of z_bar for every image of `data`: (R, N) each, on the CPU."""
-    device = model.log_gamma.device
+    device = next(model.parameters()).device
     parts = [
         model.encode(data.images(slice(first, first + batch_size)).to(device))
         for first in range(0, len(data), batch_size)
@@ -28,9 +29,9 @@ def encode_in_batches(
 
 
 @torch.no_grad()
-def reconstruction_error(model: DigitsAutoencoder, data: ColorDigits) -> float:
+def reconstruction_error(model: Autoencoder, data: Images) -> float:
     """Mean squared error per channel of D(z_bar), z_bar the posterior's mean; images in [-1, 1]."""
-    device = model.log_gamma.device
+    device = next(model.parameters()).device
     total = 0.0
     for rows in torch.arange(len(data)).split(500):
         images = data.images(rows).to(device)

@@ -6,10 +6,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.models.autoencoder import DigitsAutoencoder
 from pipeline.models.inn import ConditionalINN, SemanticINN
+from pipeline.models.loading import Autoencoder
 
-__all__ = ["crossed_factors", "crossed_samples", "decode_images"]
+__all__ = [
+    "conditional_samples",
+    "crossed_factors",
+    "crossed_samples",
+    "decode_images",
+    "to_pixels",
+]
+
+
+@torch.no_grad()
+def conditional_samples(t: ConditionalINN, z: Tensor, v: Tensor, batch: int = 512) -> Tensor:
+    """z_bar = t^-1(v | z), one for each z (R, ...) with its own v (R, N): (R, N)."""
+    device = next(t.parameters()).device
+    pairs = zip(z.split(batch), v.split(batch), strict=True)
+    return torch.cat([t.inverse(v_.to(device), z_.to(device)) for z_, v_ in pairs])
 
 
 @torch.no_grad()
@@ -27,7 +41,17 @@ def crossed_factors(e: SemanticINN, t: ConditionalINN, z: Tensor, v: Tensor) -> 
 
 
 @torch.no_grad()
-def decode_images(model: DigitsAutoencoder, z_bar: Tensor) -> np.ndarray:
-    """Images (..., 28, 28, 3) uint8 for z_bar (..., N)."""
-    images = model.decode(z_bar.flatten(0, -2)).add(1).mul(127.5).round().clamp(0, 255).byte()
-    return images.permute(0, 2, 3, 1).reshape(*z_bar.shape[:-1], *images.shape[2:], 3).cpu().numpy()
+def decode_images(model: Autoencoder, z_bar: Tensor, batch: int = 256) -> np.ndarray:
+    """Images (..., H, W, 3) uint8 for z_bar (..., N)."""
+    return (
+        torch.cat(
+            [to_pixels(model.decode(part)).cpu() for part in z_bar.flatten(0, -2).split(batch)]
+        )
+        .unflatten(0, z_bar.shape[:-1])
+        .numpy()
+    )
+
+
+def to_pixels(images: Tensor) -> Tensor:
+    """Images (B, H, W, 3) uint8 for images (B, 3, H, W) in [-1, 1]."""
+    return images.float().add(1).mul(127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1)

@@ -34,6 +34,7 @@ class DigitsAutoencoder(nn.Module):
     def __init__(self, latent: int = 64, widths: Sequence[int] = (64, 128)) -> None:
         super().__init__()
         first, second = widths
+        self.arguments = {"latent": latent, "widths": list(widths)}  # to build it again
         self.encoder = nn.Sequential(
             nn.Conv2d(3, first, 4, 2, 1),
             Norm(first),

@@ -12,17 +12,37 @@ from torch import Tensor, nn
 from pipeline.errors import PipelineError
 from pipeline.models.autoencoder import DigitsAutoencoder
 from pipeline.models.embedding import build_embedding
+from pipeline.models.image_autoencoder import ImageAutoencoder
 from pipeline.models.inn import ConditionalINN, InvertibleNetwork, SemanticINN
+from pipeline.models.inversion import InversionDecoder
 from pipeline.storage import read_json, read_tensors
 
-__all__ = ["build_cinn", "load_autoencoder", "load_cinn", "load_semantic"]
+__all__ = [
+    "Autoencoder",
+    "build_cinn",
+    "load_autoencoder",
+    "load_baseline",
+    "load_cinn",
+    "load_semantic",
+]
 
 Model = TypeVar("Model", bound=nn.Module)
 
 
-def load_autoencoder(folder: Path) -> DigitsAutoencoder:
+Autoencoder = DigitsAutoencoder | ImageAutoencoder
+
+
+def load_autoencoder(folder: Path) -> Autoencoder:
     """Read a trained autoencoder, in evaluation mode."""
-    model = DigitsAutoencoder(**read_json(folder / "config.json"))
+    config = read_json(folder / "config.json")
+    kind = DigitsAutoencoder if "widths" in config else ImageAutoencoder
+    model: Autoencoder = kind(**config)
+    return _with_weights(model, folder / "model.safetensors")
+
+
+def load_baseline(folder: Path) -> InversionDecoder:
+    """Read a trained decoder of one layer, in evaluation mode."""
+    model = InversionDecoder(**read_json(folder / "config.json"))
     return _with_weights(model, folder / "model.safetensors")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pipeline.datasets.digits import ColorDigits
+from pipeline.datasets.images import Images
 from pipeline.errors import PipelineError
 
 __all__ = ["phi", "psi", "represent"]
@@ -61,20 +61,22 @@ def psi(network: nn.Module, path: str, z: Tensor, image_shape: tuple[int, int, i
 
 
 def represent(
-    network: nn.Module, path: str, shape: Sequence[int], data: ColorDigits, batch_size: int
+    network: nn.Module, path: str, shape: Sequence[int], data: Images, batch_size: int
 ) -> Tensor:
-    """z = Phi(x) of every image of `data`: (R, *shape) on the CPU.
+    """z = Phi(x) of every image of `data`: (R, *shape) float16 on the CPU.
 
-    Raises PipelineError if the layer's representations have another shape than the table says.
+    float16 rounds by 5e-4 of the value, far below what z varies. Raises PipelineError if the
+    layer's representations have another shape than the settings say.
     """
     device = next(network.parameters()).device
-    parts = []
+    result = torch.empty(len(data), *shape, dtype=torch.float16)
     for first in range(0, len(data), batch_size):
-        z = phi(network, path, data.images(slice(first, first + batch_size)).to(device))
+        rows = slice(first, first + batch_size)
+        z = phi(network, path, data.images(rows).to(device))
         if tuple(z.shape[1:]) != tuple(shape):
             raise PipelineError(
                 f"the module '{path}' gives z of shape {list(z.shape[1:])}, not {list(shape)}: "
-                "correct `shape` of this layer in params.yaml."
+                "correct the shape of this layer below `extract` in scales/<scale>.yaml."
             )
-        parts.append(z.cpu())
-    return torch.cat(parts)
+        result[rows] = z
+    return result

@@ -181,7 +181,7 @@ def _section(root: Path, scale: str) -> Section:
     costs = read_json(root / paths.costs(scale)) if (root / paths.costs(scale)).exists() else {}
     for name, *_ in FIGURES:
         for suffix in ("png", "pdf"):
-            if not (root / paths.figures(scale) / f"{name}.{suffix}").exists():
+            if not (root / paths.figures(scale, "fig4") / f"{name}.{suffix}").exists():
                 raise PipelineError(
                     f"{name}.{suffix} of scale {scale} is missing: run `dvc repro -f plot@fig4` "
                     f"at this scale."
@@ -200,7 +200,7 @@ def _section(root: Path, scale: str) -> Section:
         facts = [*facts, ("Time", _duration(sum(cost["seconds"] for cost in costs.values())))]
     held = sum(bool(claim["holds"]) for claim in claims)
     images = [
-        Image(f"{scale}/figures/{name}", title, caption, description)
+        Image(f"{scale}/figures/fig4/{name}", title, caption, description)
         for name, title, caption, description in FIGURES
     ]
     verdict = f"{held} of {len(claims)} claims hold"

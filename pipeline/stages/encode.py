@@ -4,8 +4,8 @@ import torch
 
 from pipeline import paths
 from pipeline.cli import run_stage
-from pipeline.datasets.digits import SPLITS, ColorDigits
 from pipeline.datasets.features import save_posterior
+from pipeline.datasets.splits import SPLITS, load_split
 from pipeline.evaluation.encoding import encode_in_batches
 from pipeline.models.loading import load_autoencoder
 from pipeline.params import Params
@@ -17,8 +17,8 @@ def encode(params: Params, item: str, device: torch.device) -> None:
     model = load_autoencoder(paths.autoencoder(item)).to(device)
     with new_folder(paths.posteriors(item)) as folder:
         for split in SPLITS:
-            digits = ColorDigits.load(paths.prepared(item), split)
-            save_posterior(folder, split, encode_in_batches(model, digits))
+            images = load_split(paths.prepared(item), split)
+            save_posterior(folder, split, encode_in_batches(model, images))
 
 
 if __name__ == "__main__":

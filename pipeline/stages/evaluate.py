@@ -1,67 +1,17 @@
-"""Stage evaluate@fig4: what z holds of each factor while its network trains (Eq. 20)."""
+"""Stage evaluate@fig4: the numbers and samples that a figure or table shows."""
 
-import numpy as np
 import torch
 
-from pipeline import paths
 from pipeline.cli import run_stage
-from pipeline.datasets.digits import ColorDigits
-from pipeline.datasets.features import load_representations
-from pipeline.evaluation.encoding import reconstruction_error
-from pipeline.evaluation.fig4 import summarise_fig4
-from pipeline.evaluation.sampling import crossed_factors, crossed_samples, decode_images
-from pipeline.models.loading import load_autoencoder, load_cinn, load_semantic
+from pipeline.evaluation.measure_fig4 import measure_fig4
 from pipeline.params import Params
-from pipeline.storage import read_json, write_json, write_npz
 
-NETWORK = "squeezenet"
+MEASURES = {"fig4": measure_fig4}
 
 
 def evaluate(params: Params, item: str, device: torch.device) -> None:
-    """Measure and sample what a figure shows."""
-    settings = params.settings.evaluate[item]
-    dataset = params.networks[NETWORK].dataset
-    autoencoder = load_autoencoder(paths.autoencoder(dataset)).to(device)
-    e = load_semantic(paths.semantic(dataset)).to(device)
-    config = read_json(paths.cinn(NETWORK) / "config.json")
-    steps = config["steps"]
-    test = ColorDigits.load(paths.prepared(dataset), "test")
-
-    generator = torch.Generator().manual_seed(params.seed)
-    chosen = torch.randperm(len(test), generator=generator)[: settings.inputs]
-    v = torch.randn(settings.invariances, config["model"]["features"], generator=generator)
-    v = v.to(device)
-    shown, columns = chosen[: settings.rows], v[: settings.columns]
-    moments = {settings.early: "early", settings.late: "late"}
-    factors, arrays = [], {}
-    for position, step in enumerate(steps):
-        t = load_cinn(config["model"], paths.cinn(NETWORK) / f"step-{step:06d}.safetensors")
-        t = t.to(device)
-        z = load_representations(paths.features(NETWORK), step, "test").float().to(device)
-        factors.append(crossed_factors(e, t, z[chosen], v))
-        if moment := moments.get(position):
-            arrays[f"{moment}_step"] = np.array(step)
-            arrays[f"{moment}_inputs"] = test.pixels(shown)
-            samples = crossed_samples(t, z[shown], columns)
-            arrays[f"{moment}_samples"] = decode_images(autoencoder, samples)
-
-    accuracy = read_json(paths.metrics(params.scale, f"train_network-{NETWORK}"))
-    calibration = read_json(paths.metrics(params.scale, f"train_cinn-{NETWORK}"))["calibration"]
-    summary = summarise_fig4(
-        np.stack(factors),
-        {name: e.indices(name) for name in e.factors},
-        steps,
-        [accuracy["accuracy_by_step"][str(step)] for step in steps],
-        early=settings.early,
-        late=settings.late,
-        scale=params.scale,
-        seed=params.seed,
-        reconstruction_mse=reconstruction_error(autoencoder, test) / 4,  # of images in [0, 1]
-        calibration=calibration,
-        replicates=settings.bootstrap,
-    )
-    write_npz(paths.evaluations(item), **arrays)
-    write_json(paths.metrics(params.scale, item), summary)
+    """Measure and sample what a figure or table shows."""
+    MEASURES[item](params, device)
 
 
 if __name__ == "__main__":

@@ -4,25 +4,30 @@ import torch
 
 from pipeline import paths
 from pipeline.cli import run_stage
-from pipeline.datasets.digits import SPLITS, ColorDigits
 from pipeline.datasets.features import save_representations
+from pipeline.datasets.splits import SPLITS, load_split
 from pipeline.networks.layers import represent
-from pipeline.networks.squeezenet import load_checkpoints
+from pipeline.networks.loading import load_checkpoints
 from pipeline.params import Params
-from pipeline.storage import new_folder
+from pipeline.storage import new_folder, write_json
 
 
 def extract(params: Params, item: str, device: torch.device) -> None:
-    """Compute the representation z of a network's layer for every image and checkpoint."""
+    """Compute the representations z of a network's layers for every image and checkpoint."""
     settings = params.settings.extract[item]
-    layer = params.layers[settings.layer]
     data = paths.prepared(params.networks[item].dataset)
-    splits = {split: ColorDigits.load(data, split) for split in SPLITS}
+    splits = {split: load_split(data, split) for split in SPLITS}
     with new_folder(paths.features(item)) as folder:
+        steps = []
         for step, network in load_checkpoints(paths.network(item), device):
-            for split, digits in splits.items():
-                z = represent(network, layer.module, layer.shape, digits, settings.batch_size)
-                save_representations(folder, step, split, z)
+            steps.append(step)
+            for key, shape in settings.layers.items():
+                module = params.layers[key].module
+                for split, images in splits.items():
+                    z = represent(network, module, shape, images, settings.batch_size)
+                    save_representations(folder / key, step, split, z)
+        for key in settings.layers:
+            write_json(folder / key / "config.json", {"steps": steps})
 
 
 if __name__ == "__main__":

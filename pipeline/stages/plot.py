@@ -12,7 +12,7 @@ def plot(params: Params, item: str) -> None:
     """Draw a figure."""
     summary = read_json(paths.metrics(params.scale, item))
     curves, grids = curves_of(summary), load_grids(paths.evaluations(item))
-    folder = paths.figures(params.scale)
+    folder = paths.figures(params.scale, item)
     save_figure(draw_fig4(curves, grids, summary), folder / "fig4")
     save_figure(draw_figS7(curves, grids, summary), folder / "figS7")
 

@@ -1,7 +1,8 @@
-"""Stage prepare@digits: the splits of ColorMNIST and their ground truth."""
+"""Stage prepare@digits: a data set and its ground truth, split for training and testing."""
 
 from pipeline import paths
 from pipeline.cli import run_stage
+from pipeline.datasets.animals import prepare_animals
 from pipeline.datasets.digits import color_mnist
 from pipeline.params import Params
 from pipeline.storage import new_folder, write_npy, write_parquet
@@ -9,9 +10,14 @@ from pipeline.storage import new_folder, write_npy, write_parquet
 
 def prepare(params: Params, item: str) -> None:
     """Prepare a data set: images and ground truth, split into train, validation and test."""
-    strokes, ground_truth = color_mnist(params.settings.prepare[item], params.seed)
+    settings = params.settings.prepare[item]
     with new_folder(paths.prepared(item)) as folder:
-        write_npy(folder / "strokes.npy", strokes)
+        if item == "digits":
+            strokes, ground_truth = color_mnist(settings, params.seed)
+            write_npy(folder / "strokes.npy", strokes)
+        else:
+            file = folder / "images.npy"
+            ground_truth = prepare_animals(settings, params.seed, file, params.threads)
         write_parquet(folder / "ground_truth.parquet", ground_truth)
 
 

@@ -1,15 +1,18 @@
-"""Stage train_autoencoder@digits: E and D, which give z_bar and decode it (Tab. S1)."""
+"""Stage train_autoencoder@digits: E and D, which give z_bar and decode it (Tabs. S1 and S7)."""
+
+from typing import Any
 
 import torch
 
 from pipeline import paths
 from pipeline.cli import run_stage
-from pipeline.datasets.digits import ColorDigits
-from pipeline.params import Params
+from pipeline.datasets.splits import data_files, load_split
+from pipeline.params import Params, TrainDigitsAutoencoderParams
 from pipeline.runtime import make_fabric
 from pipeline.storage import new_folder, write_json, write_safetensors
 from pipeline.training.autoencoder import train_digits_autoencoder
 from pipeline.training.checkpoints import open_checkpoints
+from pipeline.training.image_autoencoder import train_image_autoencoder
 from pipeline.training.log import TrainingLog
 
 
@@ -17,12 +20,15 @@ def train_autoencoder(params: Params, item: str, device: torch.device) -> None:
     """Train the autoencoder of a data set."""
     settings = params.settings.train_autoencoder[item]
     data = paths.prepared(item)
-    inputs = [data / "strokes.npy", data / "ground_truth.parquet"]
-    checkpoints = open_checkpoints("train_autoencoder", item, (settings, params.seed), inputs)
+    checkpoints = open_checkpoints(
+        "train_autoencoder", item, (settings, params.seed), data_files(data)
+    )
     log = paths.training(params.scale, "train_autoencoder", item)
-    model, validation = train_digits_autoencoder(
-        ColorDigits.load(data, "train"),
-        ColorDigits.load(data, "validation"),
+    digits = isinstance(settings, TrainDigitsAutoencoderParams)
+    train: Any = train_digits_autoencoder if digits else train_image_autoencoder
+    model, validation = train(
+        load_split(data, "train"),
+        load_split(data, "validation"),
         settings,
         seed=params.seed,
         fabric=make_fabric(device, mixed=True),
@@ -31,7 +37,7 @@ def train_autoencoder(params: Params, item: str, device: torch.device) -> None:
     )
     with new_folder(paths.autoencoder(item)) as folder:
         write_safetensors(folder / "model.safetensors", model.state_dict())
-        write_json(folder / "config.json", {"latent": settings.latent, "widths": settings.widths})
+        write_json(folder / "config.json", model.arguments)
     write_json(paths.metrics(params.scale, f"train_autoencoder-{item}"), validation)
     checkpoints.clear()
 

@@ -1,4 +1,4 @@
-"""Stage train_cinn@squeezenet: the conditional INNs t, one for each checkpoint of the network."""
+"""Stage train_cinn@alexnet-fc7: the conditional INN t of a layer, one per network checkpoint."""
 
 import torch
 
@@ -21,11 +21,12 @@ from pipeline.training.log import TrainingLog
 
 
 def train_cinn(params: Params, item: str, device: torch.device) -> None:
-    """Train the conditional INNs t of a network, one per checkpoint."""
+    """Train the conditional INNs t of a layer, one per checkpoint of its network."""
     settings = params.settings.train_cinn[item]
-    steps = params.settings.train_network[item].checkpoint_steps
-    encoded, features = paths.posteriors(params.networks[item].dataset), paths.features(item)
-    semantic = paths.semantic(params.networks[item].dataset)
+    layer = params.layers[item]
+    encoded, features = paths.posteriors(layer.dataset), paths.representations(layer.network, item)
+    steps = read_json(features / "config.json")["steps"]
+    semantic = paths.semantic(layer.dataset)
     inputs = [semantic / "model.safetensors", *posterior_files(encoded, "train")]
     inputs += [representations_file(features, step, "train") for step in steps]
     checkpoints = open_checkpoints("train_cinn", item, (settings, params.seed), inputs)
@@ -36,7 +37,7 @@ def train_cinn(params: Params, item: str, device: torch.device) -> None:
     size = read_json(semantic / "config.json")
     base = {name: size[name] for name in ("blocks", "width", "depth")}
     calibration = []
-    with new_folder(paths.cinn(item)) as folder:
+    with new_folder(paths.cinn(layer.network, item)) as folder:
         for step in steps:
             z = load_representations(features, step, "train")
             validation_z = load_representations(features, step, "validation")
@@ -68,7 +69,8 @@ def train_cinn(params: Params, item: str, device: torch.device) -> None:
             summary = {"step": step, "best_step": result.best_step, "loss": float(loss.mean())}
             calibration.append(summary | calibrate(v.cpu().numpy()))
             write_safetensors(folder / f"step-{step:06d}.safetensors", model.state_dict())
-        write_json(folder / "config.json", {"model": config, "steps": list(steps)})
+        write_json(folder / "config.json", {"model": config, "steps": steps})
+        write_json(folder / "calibration.json", calibration)
     metrics = {"calibration": calibration}
     write_json(paths.metrics(params.scale, f"train_cinn-{item}"), metrics)
     checkpoints.clear()

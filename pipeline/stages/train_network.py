@@ -1,47 +1,65 @@
 """Stage train_network@squeezenet: the interpreted network, kept at evenly spaced steps."""
 
+from pathlib import Path
+from typing import Any
+
 import torch
 
 from pipeline import paths
 from pipeline.cli import run_stage
-from pipeline.datasets.digits import ColorDigits
-from pipeline.networks.squeezenet import build_squeezenet, checkpoint_file
-from pipeline.params import Params
+from pipeline.datasets.carnivores import IMAGENET_CLASS
+from pipeline.datasets.images import ImageSet
+from pipeline.datasets.splits import data_files, load_split
+from pipeline.networks.loading import build_network, checkpoint_file
+from pipeline.networks.weights import published_weights
+from pipeline.params import Params, TrainAlexNetParams
 from pipeline.runtime import make_fabric
 from pipeline.storage import new_folder, write_json, write_safetensors
 from pipeline.training.checkpoints import open_checkpoints
 from pipeline.training.log import TrainingLog
 from pipeline.training.network import accuracy, train_classifier
 
+IMAGENET_CLASSES = 1000
+
 
 def train_network(params: Params, item: str, device: torch.device) -> None:
     """Train an interpreted network and keep its states during training."""
     settings = params.settings.train_network[item]
     data = paths.prepared(params.networks[item].dataset)
-    inputs = [data / "strokes.npy", data / "ground_truth.parquet"]
-    checkpoints = open_checkpoints("train_network", item, (settings, params.seed), inputs)
+    checkpoints = open_checkpoints("train_network", item, (settings, params.seed), data_files(data))
     log = paths.training(params.scale, "train_network", item)
-    train = ColorDigits.load(data, "train")
-    classes = int(train.label.max()) + 1
-    network = build_squeezenet(classes).to(device)
-    result = train_classifier(
-        network,
-        train,
-        ColorDigits.load(data, "validation"),
-        settings,
-        seed=params.seed,
-        fabric=make_fabric(device, mixed=True),
-        checkpoints=checkpoints,
-        log=TrainingLog(log.parent, log.name),
-    )
-    test = ColorDigits.load(data, "test")
+    train, test = load_split(data, "train"), load_split(data, "test")
+    arguments: dict[str, Any] = {"classes": int(train.label.max()) + 1}
+    weights = None
+    if isinstance(settings, TrainAlexNetParams):
+        arguments |= {name: getattr(settings, name) for name in ("width", "hidden", "size")}
+        arguments["dropout"], weights = settings.dropout, settings.weights
+    if weights:
+        arguments["classes"] = IMAGENET_CLASSES
+    network = build_network(item, **arguments).to(device)
+    if weights:
+        states = {settings.steps: published_weights(item, Path(weights))}
+        assert isinstance(test, ImageSet)
+        test = test.relabelled(IMAGENET_CLASS)
+    else:
+        states = train_classifier(
+            network,
+            train,
+            load_split(data, "validation"),
+            settings,
+            seed=params.seed,
+            fabric=make_fabric(device, mixed=True),
+            checkpoints=checkpoints,
+            log=TrainingLog(log.parent, log.name),
+        ).snapshots
     accuracies = {}
     with new_folder(paths.network(item)) as folder:
-        for step, state in result.snapshots.items():
+        for step, state in states.items():
             network.load_state_dict(state)
             accuracies[str(step)] = accuracy(network.eval(), test)
             write_safetensors(checkpoint_file(folder, step), state)
-        write_json(folder / "config.json", {"classes": classes, "steps": list(result.snapshots)})
+        config = {"name": item, "arguments": arguments, "steps": list(states)}
+        write_json(folder / "config.json", config)
     metrics = {"test_accuracy": accuracies[str(settings.steps)], "accuracy_by_step": accuracies}
     write_json(paths.metrics(params.scale, f"train_network-{item}"), metrics)
     checkpoints.clear()

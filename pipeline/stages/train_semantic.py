@@ -4,8 +4,8 @@ import torch
 
 from pipeline import paths
 from pipeline.cli import run_stage
-from pipeline.datasets.digits import ColorDigits
 from pipeline.datasets.features import load_posterior, posterior_files
+from pipeline.datasets.splits import load_split
 from pipeline.evaluation.encoding import factors_of
 from pipeline.evaluation.probes import probe_table
 from pipeline.params import Params
@@ -30,9 +30,9 @@ def train_semantic(params: Params, item: str, device: torch.device) -> None:
     inputs = [data / "ground_truth.parquet", *posterior_files(encoded, "train")]
     checkpoints = open_checkpoints("train_semantic", item, (settings, params.seed), inputs)
     log = paths.training(params.scale, "train_semantic", item)
-    digits = {split: ColorDigits.load(data, split) for split in ("train", "validation")}
-    posteriors = {split: load_posterior(encoded, split) for split in digits}
-    concepts = {split: images.concepts(settings.factors) for split, images in digits.items()}
+    images = {split: load_split(data, split) for split in ("train", "validation")}
+    posteriors = {split: load_posterior(encoded, split) for split in images}
+    concepts = {split: part.concepts(settings.factors) for split, part in images.items()}
     dimensions = posteriors["train"][0].shape[1]
     scores = concept_scores(posteriors["train"], concepts["train"], seed=params.seed)
     sizes = factor_sizes(scores, dimensions) if settings.sizes == "auto" else settings.sizes
@@ -51,21 +51,15 @@ def train_semantic(params: Params, item: str, device: torch.device) -> None:
         log=TrainingLog(log.parent, log.name),
     )
 
-    rows = slice(None, None, max(1, len(digits["train"]) // PROBED))
+    rows = slice(None, None, max(1, len(images["train"]) // PROBED))
     mean, variance = posteriors["train"]
     probed = (mean[rows], variance[rows])
     factors = [
         {name: values.numpy() for name, values in model.split(factors_of(model, part)).items()}
         for part in (probed, posteriors["validation"])
     ]
-    truth = [
-        {
-            "digit": images.label[chosen].numpy(),
-            "foreground": images.foreground_colour[chosen].numpy(),
-            "background": images.background_colour[chosen].numpy(),
-        }
-        for images, chosen in ((digits["train"], rows), (digits["validation"], slice(None)))
-    ]
+    known = images["train"].known(), images["validation"].known()
+    truth = [{name: values[rows] for name, values in known[0].items()}, known[1]]
     metrics = {
         "sizes": model.factors,
         "scores": scores,

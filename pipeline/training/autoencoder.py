@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pipeline.datasets.digits import ColorDigits
 from pipeline.models.autoencoder import DigitsAutoencoder
-from pipeline.params import TrainAutoencoderParams
+from pipeline.params import TrainDigitsAutoencoderParams
 from pipeline.training.checkpoints import CheckpointFolder
 from pipeline.training.log import TrainingLog
 from pipeline.training.loop import cosine, fit
@@ -27,7 +27,7 @@ ACTIVE = 0.05
 def train_digits_autoencoder(
     train: ColorDigits,
     validation: ColorDigits,
-    settings: TrainAutoencoderParams,
+    settings: TrainDigitsAutoencoderParams,
     *,
     seed: int,
     fabric: Fabric,

@@ -7,7 +7,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.datasets.digits import ColorDigits
+from pipeline.datasets.images import Images
 from pipeline.params import TrainNetworkParams
 from pipeline.training.checkpoints import CheckpointFolder
 from pipeline.training.log import TrainingLog
@@ -17,7 +17,7 @@ __all__ = ["accuracy", "train_classifier"]
 
 
 @torch.no_grad()
-def accuracy(network: nn.Module, data: ColorDigits, batch_size: int = 500) -> float:
+def accuracy(network: nn.Module, data: Images, batch_size: int = 500) -> float:
     """Share of the images of `data` that `network` gives their own class, in [0, 1]."""
     device = next(network.parameters()).device
     correct = 0
@@ -30,8 +30,8 @@ def accuracy(network: nn.Module, data: ColorDigits, batch_size: int = 500) -> fl
 
 def train_classifier(
     network: nn.Module,
-    train: ColorDigits,
-    validation: ColorDigits,
+    train: Images,
+    validation: Images,
     settings: TrainNetworkParams,
     *,
     seed: int,
@@ -60,7 +60,7 @@ def train_classifier(
         log=log,
         log_every=max(1, settings.steps // 100),
         validate=lambda network: {"accuracy": accuracy(network, validation)},
-        validate_every=max(1, settings.steps // (settings.checkpoints - 1)),
+        validate_every=max(1, settings.steps // max(1, settings.checkpoints - 1)),
         schedule=cosine(settings.steps, warmup=min(200, settings.steps // 10)),
         snapshot_steps=settings.checkpoint_steps,
     )

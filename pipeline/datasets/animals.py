@@ -1,0 +1,49 @@
+"""Images of animals: heads rendered from known factors, or photographs (INV paper, Sec. B.3)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.datasets.folders import prepare_photographs
+from pipeline.params import PrepareAnimalsParams
+from pipeline.rendering.animals import SPECIES, render_animals, sample_animals
+
+__all__ = ["SPLITS", "prepare_animals"]
+
+SPLITS = ("train", "validation", "test", "reference")
+"""`reference` holds the images that samples are compared with; nothing else sees them."""
+
+CHUNK = 1024  # images in memory at once
+
+
+def prepare_animals(
+    settings: PrepareAnimalsParams, seed: int, file: Path, threads: int
+) -> pd.DataFrame:
+    """Write all images (R, size, size, 3) uint8 to `file`; return the ground truth, a row for each.
+
+    Columns: split, species, label (the class, int64) and what else is known of an image.
+    """
+    if settings.source == "photographs":
+        return prepare_photographs(
+            file,
+            [Path(folder) for folder in settings.folders or ()],
+            {split: getattr(settings, split) for split in SPLITS},
+            size=settings.size,
+            smallest=settings.smallest,
+            seed=seed,
+            threads=threads,
+        )
+    counts = [getattr(settings, split) for split in SPLITS]
+    truth = sample_animals(sum(counts), seed)
+    shape = (len(truth), settings.size, settings.size, 3)
+    images = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+    for first in range(0, len(truth), CHUNK):
+        rows = slice(first, first + CHUNK)
+        images[rows] = render_animals(truth.iloc[rows], settings.size, threads)
+    images.flush()
+    truth.insert(0, "split", np.repeat(SPLITS, counts))
+    truth.insert(1, "label", pd.Index(SPECIES).get_indexer(truth["species"]).astype(np.int64))
+    return truth

@@ -1,0 +1,128 @@
+"""Images with their ground truth, as the stage `prepare` leaves them, one split at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from pipeline.errors import PipelineError
+from pipeline.storage import read_parquet
+
+__all__ = ["ImageSet", "Images"]
+
+
+class Images(Protocol):
+    """What training and evaluation ask of a split, whatever its images are made of."""
+
+    @property
+    def label(self) -> Tensor:
+        """The class of each image: (R,) int64."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def images(self, indices: Tensor | slice) -> Tensor:
+        """The images `indices`: (B, 3, H, W) in [-1, 1]."""
+        ...
+
+    def pixels(self, indices: Tensor | slice) -> np.ndarray:
+        """The images `indices` to show: (B, H, W, 3) uint8."""
+        ...
+
+    def concepts(self, names: Iterable[str]) -> dict[str, Tensor]:
+        """Each image's value (R,) int64 of the named concepts."""
+        ...
+
+    def known(self) -> dict[str, np.ndarray]:
+        """The ground truth that probes read from a factor."""
+        ...
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """One split of a folder with images.npy (all splits, uint8) and ground_truth.parquet.
+
+    `truth` has a row per image: `label` and `species` or other classes, and the factors that are
+    known. Pixels stay on the disk until they are asked for.
+    """
+
+    array: np.ndarray
+    rows: np.ndarray
+    truth: pd.DataFrame
+    label: Tensor
+
+    @classmethod
+    def load(cls, folder: Path, split: str) -> ImageSet:
+        """Read a split from a folder written by the stage `prepare`.
+
+        Raises PipelineError if a file is missing or damaged, or has no such split.
+        """
+        truth = read_parquet(folder / "ground_truth.parquet")
+        file = folder / "images.npy"
+        try:
+            array = np.load(file, mmap_mode="r", allow_pickle=False)
+        except FileNotFoundError as error:
+            raise PipelineError(f"{file} is missing; `dvc repro` makes it.") from error
+        except (ValueError, EOFError) as error:
+            raise PipelineError(
+                f"{file} is damaged ({error}); delete it and run `dvc repro` again."
+            ) from error
+        if len(array) != len(truth):
+            raise PipelineError(
+                f"{file} holds {len(array)} images, but ground_truth.parquet beside it "
+                f"{len(truth)} rows; delete the folder and run `dvc repro` again."
+            )
+        rows = np.flatnonzero(truth["split"] == split)
+        if not len(rows):
+            raise PipelineError(f"{folder} has no images of the split '{split}'.")
+        truth = truth.iloc[rows].reset_index(drop=True)
+        return cls(array, rows, truth, torch.tensor(truth["label"].to_numpy(np.int64)))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def relabelled(self, classes: Mapping[str, int]) -> ImageSet:
+        """The images whose species has a number in `classes`, with that number as their label."""
+        kept = self.truth["species"].isin(list(classes)).to_numpy()
+        truth = self.truth[kept].reset_index(drop=True)
+        label = torch.tensor([classes[name] for name in truth["species"]], dtype=torch.int64)
+        return ImageSet(self.array, self.rows[kept], truth, label)
+
+    def pixels(self, indices: Tensor | slice) -> np.ndarray:
+        """The images `indices`: (B, H, W, 3) uint8."""
+        chosen = indices if isinstance(indices, slice) else indices.numpy()
+        return np.ascontiguousarray(self.array[self.rows[chosen]])
+
+    def images(self, indices: Tensor | slice) -> Tensor:
+        """The images `indices`: (B, 3, H, W) in [-1, 1], channels last in memory."""
+        pixels = torch.from_numpy(self.pixels(indices))
+        return pixels.permute(0, 3, 1, 2).float().div(127.5).sub(1)
+
+    def concepts(self, names: Iterable[str]) -> dict[str, Tensor]:
+        """Each image's value (R,) int64 of the concepts named: columns of the ground truth.
+
+        Raises PipelineError for any other name.
+        """
+        result = {}
+        for name in names:
+            if name not in self.truth or name == "split":
+                raise PipelineError(
+                    f"the ground truth has no concept '{name}': use one of its columns "
+                    f"{', '.join(c for c in self.truth if c != 'split')} in train_semantic."
+                )
+            codes, _ = pd.factorize(self.truth[name], sort=True)
+            result[name] = torch.from_numpy(codes.astype(np.int64))
+        return result
+
+    def known(self) -> dict[str, np.ndarray]:
+        """The ground truth that probes read from a factor: classes (R,), numbers (R, 1)."""
+        numbers = self.truth.select_dtypes("floating")
+        values = {name: numbers[name].to_numpy(np.float32)[:, None] for name in numbers}
+        return {"species": self.label.numpy(), **values}

@@ -1,0 +1,24 @@
+"""Read what the stage `prepare` left, whatever kind of data set it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.datasets.digits import ColorDigits
+from pipeline.datasets.images import ImageSet
+
+__all__ = ["SPLITS", "data_files", "load_split"]
+
+SPLITS = ("train", "validation", "test")
+
+
+def load_split(folder: Path, split: str) -> ColorDigits | ImageSet:
+    """Read a split of the data set in `folder`. Raises PipelineError if a file cannot be used."""
+    kind = ColorDigits if (folder / "strokes.npy").exists() else ImageSet
+    return kind.load(folder, split)
+
+
+def data_files(folder: Path) -> list[Path]:
+    """The files a data set consists of."""
+    pixels = "strokes.npy" if (folder / "strokes.npy").exists() else "images.npy"
+    return [folder / pixels, folder / "ground_truth.parquet"]

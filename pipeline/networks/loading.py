@@ -1,0 +1,55 @@
+"""Build the interpreted networks by name, and read back their stored states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from pipeline.errors import PipelineError
+from pipeline.networks.alexnet import build_alexnet
+from pipeline.networks.squeezenet import build_squeezenet
+from pipeline.storage import read_json, read_tensors
+
+__all__ = ["build_network", "checkpoint_file", "load_checkpoints", "load_network"]
+
+BUILDERS = {"squeezenet": build_squeezenet, "alexnet": build_alexnet}
+
+
+def build_network(name: str, **arguments: Any) -> nn.Module:
+    """The untrained network of that name; `arguments` are those of its builder."""
+    return BUILDERS[name](**arguments)
+
+
+def checkpoint_file(folder: Path, step: int) -> Path:
+    """Where the state after `step` training steps is stored."""
+    return folder / f"step-{step:06d}.safetensors"
+
+
+def load_checkpoints(folder: Path, device: torch.device) -> Iterator[tuple[int, nn.Module]]:
+    """Yield (step, network in evaluation mode) for every stored training step, in order.
+
+    The network is one object whose weights are replaced. Raises PipelineError if a file is missing,
+    damaged or of another network.
+    """
+    config = read_json(folder / "config.json")
+    network = build_network(config["name"], **config["arguments"]).to(device).eval()
+    for step in config["steps"]:
+        file = checkpoint_file(folder, step)
+        try:
+            network.load_state_dict(read_tensors(file))
+        except RuntimeError as error:
+            raise PipelineError(
+                f"{file} belongs to another network than {folder / 'config.json'} describes; "
+                "delete the folder and run `dvc repro` again."
+            ) from error
+        yield step, network
+
+
+def load_network(folder: Path, device: torch.device) -> nn.Module:
+    """The trained network: the last stored step, in evaluation mode."""
+    *_, (_, network) = load_checkpoints(folder, device)
+    return network
