@@ -1,0 +1,331 @@
+"""Distances between two sets of images, from their features: Fréchet distance and KID.
+
+Three steps, each a plain function: features (R, F) of `perceptual_features` -> statistics ->
+distance. Compare only numbers with the same feature extractor, the same preparation of the images
+and the same numbers of images: the Fréchet distance of finite samples is too large, by an amount
+that falls with the number of images and differs between sets. KID has no such bias.
+
+Sources: Fréchet distance, reference 23 of the INV paper (Table 1, Fig. S9); KID, Binkowski et al.
+2018, "Demystifying MMD GANs".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import blas, lapack
+
+from pipeline.errors import PipelineError
+
+__all__ = [
+    "FeatureStatistics",
+    "FrechetReference",
+    "KernelDistance",
+    "KernelReference",
+    "feature_statistics",
+    "frechet_distance",
+    "kernel_distance",
+]
+
+Floats = NDArray[np.float64]
+
+TOLERANCE = 1e-8
+"""Of a covariance's symmetry and definiteness, relative to its largest entries."""
+
+BLOCK = 1024
+"""Rows of a kernel matrix that are in memory at a time."""
+
+
+@dataclass(frozen=True)
+class FeatureStatistics:
+    """Mean (F,), unbiased covariance (F, F) and number of images."""
+
+    mean: Floats
+    covariance: Floats
+    count: int
+
+
+def feature_statistics(features: ArrayLike) -> FeatureStatistics:
+    """Mean and covariance of features (R, F), in float64.
+
+    Raises:
+        PipelineError: a wrong shape, fewer than 2 images, or values that are not finite.
+    """
+    array = _features(features)
+    mean = array.mean(axis=0)
+    centred = array - mean
+    return FeatureStatistics(mean, centred.T @ centred / (len(array) - 1), len(array))
+
+
+def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> float:
+    """Squared Fréchet distance of two Gaussians, at least 0.
+
+    |m_1 - m_2|^2 + Tr(S_1 + S_2 - 2 (S_1 S_2)^(1/2)). `FrechetReference` is cheaper for many
+    comparisons with the same statistics. Raises PipelineError as `FrechetReference.distance` does.
+    """
+    return FrechetReference(first).distance(second)
+
+
+class FrechetReference:
+    """The Fréchet distance from one fixed set, whose matrix root is computed once.
+
+    With a root S_1 = W W^T, the eigenvalues of S_1 S_2 that are not zero are those of the symmetric
+    W^T S_2 W, so the trace of (S_1 S_2)^(1/2) is the sum of their roots, and no general matrix root
+    is needed. The set of lower rank (fewer images than features) gives W: zero eigenvalues come
+    out as rounding errors of about 1e-16, but their roots of 1e-8 would add up.
+
+    Raises:
+        PipelineError: a covariance that is not square, symmetric and positive semi-definite.
+    """
+
+    def __init__(self, statistics: FeatureStatistics) -> None:
+        self.statistics = statistics
+        self._root = _root(statistics)
+
+    def distance(self, statistics: FeatureStatistics) -> float:
+        """Squared Fréchet distance between the reference and `statistics`, at least 0.
+
+        Raises:
+            PipelineError: another number of features, or a covariance that is none.
+        """
+        ours, theirs = self.statistics, statistics
+        if ours.mean.shape != theirs.mean.shape:
+            raise PipelineError(
+                f"The two sets have {len(ours.mean)} and {len(theirs.mean)} features: use the same "
+                "feature extractor for both."
+            )
+        if theirs.count - 1 < self._root.matrix.shape[1]:
+            root, covariance = _root(theirs), ours.covariance
+        else:
+            root, covariance = self._root, _checked(theirs.covariance)
+        squares = np.linalg.eigvalsh(_sandwich(root, covariance))
+        if squares.size and squares[0] < -TOLERANCE * abs(squares[-1]):
+            raise _no_covariance()
+        shared = np.sqrt(np.maximum(squares, 0)).sum()
+        difference = ours.mean - theirs.mean
+        distance = difference @ difference + np.trace(ours.covariance)
+        distance += np.trace(theirs.covariance) - 2 * shared
+        return max(float(distance), 0.0)
+
+
+@dataclass(frozen=True)
+class KernelDistance:
+    """A kernel inception distance; by custom it is printed times 1000.
+
+    Attributes:
+        value: unbiased, from all pairs of images; may be negative.
+        standard_error: of `value`, by the jackknife over the images of both sets; up to a half too
+            large where the two distributions are equal.
+        subset_deviation: standard deviation over random subsets, the "+-" of the literature. It
+            grows as subsets get smaller and is no error of `value`.
+        subsets: how many subsets.
+        subset_size: images of each set in a subset.
+    """
+
+    value: float
+    standard_error: float
+    subset_deviation: float
+    subsets: int
+    subset_size: int
+
+
+def kernel_distance(
+    first: ArrayLike,
+    second: ArrayLike,
+    *,
+    subsets: int = 100,
+    subset_size: int = 1000,
+    seed: int = 0,
+) -> KernelDistance:
+    """Squared maximum mean discrepancy of features (R, F) and (Q, F), kernel (x y / F + 1)^3.
+
+    Arguments and errors as for `KernelReference`, which is cheaper for many comparisons.
+    """
+    reference = KernelReference(first, subsets=subsets, subset_size=subset_size, seed=seed)
+    return reference.distance(second)
+
+
+class KernelReference:
+    """The kernel distance from one fixed set, whose own kernel is summed once.
+
+    Args:
+        features: (R, F) with R >= 3.
+        subsets: number of random subsets, at least 2.
+        subset_size: images per subset, at least 2; at most the size of the smaller set is taken.
+        seed: for the choice of subsets.
+
+    Raises:
+        PipelineError: a wrong shape, too few images, or values that are not finite.
+    """
+
+    def __init__(
+        self, features: ArrayLike, *, subsets: int = 100, subset_size: int = 1000, seed: int = 0
+    ) -> None:
+        if subsets < 2 or subset_size < 2:
+            raise PipelineError(
+                f"KID needs at least 2 subsets of at least 2 images, "
+                f"not {subsets} of {subset_size}."
+            )
+        self._features = _features(features, least=3)
+        self._subsets, self._seed = subsets, seed
+        self._size = min(subset_size, len(self._features))
+        self._chosen = self._choose(len(self._features), self._size, stream=0)
+        self._rows, self._within = _own_sums(self._features, self._chosen)
+
+    def distance(self, features: ArrayLike) -> KernelDistance:
+        """KID between the reference and features (Q, F), Q >= 3.
+
+        Raises:
+            PipelineError: a wrong shape, too few images, or values that are not finite.
+        """
+        theirs = _features(features, least=3)
+        if theirs.shape[1] != self._features.shape[1]:
+            raise PipelineError(
+                f"The two sets have {self._features.shape[1]} and {theirs.shape[1]} features: use "
+                "the same feature extractor for both."
+            )
+        size = min(self._size, len(theirs))
+        chosen, rows, within = self._chosen, self._rows, self._within
+        if size < self._size:  # both subsets have the size of the smaller set
+            chosen = self._choose(len(self._features), size, stream=0)
+            rows, within = _own_sums(self._features, chosen)
+        other = self._choose(len(theirs), size, stream=1)
+        other_rows, other_within = _own_sums(theirs, other)
+        cross_rows, cross_columns, between = _cross_sums(self._features, theirs, chosen, other)
+
+        parts = (within + other_within) / (size * (size - 1)) - 2 * between / size**2
+        ours, others = cross_rows / len(other_rows), cross_columns / len(rows)
+        value = _mean_of_pairs(rows) + _mean_of_pairs(other_rows) - 2 * ours.mean()
+        variance = _jackknife(rows, ours) + _jackknife(other_rows, others)
+        return KernelDistance(
+            value=float(value),
+            standard_error=float(np.sqrt(variance)),
+            subset_deviation=float(parts.std(ddof=1)),
+            subsets=self._subsets,
+            subset_size=size,
+        )
+
+    def _choose(self, count: int, size: int, stream: int) -> Floats:
+        """Random subsets as columns of zeros and ones: (count, subsets)."""
+        generator = np.random.default_rng([self._seed, stream])
+        chosen = np.zeros((count, self._subsets))
+        for column in chosen.T:
+            column[generator.permutation(count)[:size]] = 1
+        return chosen
+
+
+def _features(features: ArrayLike, least: int = 2) -> Floats:
+    array = np.asarray(features, dtype=np.float64)
+    if array.ndim != 2 or array.shape[0] < least or array.shape[1] < 1:
+        raise PipelineError(
+            f"A distance of images needs features (images, features) of at least {least} images, "
+            f"not an array of shape {array.shape}."
+        )
+    if not np.isfinite(array).all():
+        raise PipelineError(
+            "The features hold numbers that are not finite: check the images they were read from."
+        )
+    return array
+
+
+def _no_covariance() -> PipelineError:
+    return PipelineError(
+        "A covariance must be a finite, symmetric and positive semi-definite matrix, but this one "
+        "is not: compute it with feature_statistics."
+    )
+
+
+def _checked(covariance: Floats) -> Floats:
+    """The covariance (F, F) if it is finite and symmetric; told by one product, for it is large."""
+    if covariance.ndim != 2 or covariance.shape[0] != covariance.shape[1]:
+        raise _no_covariance()
+    probe = np.cos(np.arange(len(covariance)))
+    left, right = probe @ covariance, covariance @ probe
+    if not np.abs(left - right).max(initial=0.0) <= TOLERANCE * np.abs(right).max(initial=0.0):
+        raise _no_covariance()
+    return covariance
+
+
+class _Root(NamedTuple):
+    """W (F, rank) with W W^T = covariance, and whether it is square and lower triangular."""
+
+    matrix: Floats
+    triangular: bool
+
+
+def _root(statistics: FeatureStatistics) -> _Root:
+    covariance = _checked(statistics.covariance)
+    if statistics.count > len(covariance):
+        factor, failed = lapack.dpotrf(covariance, lower=1, clean=1)
+        if not failed:
+            return _Root(np.asarray(factor), triangular=True)
+    factor, pivots, rank, _ = lapack.dpstrf(covariance, lower=1)
+    root: Floats = np.tril(factor)[np.argsort(pivots), :rank]
+    # It stops where nothing but rounding is left; a negative variance would stop it too.
+    variances = np.diagonal(covariance)
+    left = np.abs(variances - np.square(root).sum(axis=1)).max(initial=0.0)
+    if left > TOLERANCE * np.abs(variances).max(initial=0.0):
+        raise _no_covariance()
+    return _Root(root, triangular=False)
+
+
+def _sandwich(root: _Root, covariance: Floats) -> Floats:
+    """W^T S W: (rank, rank)."""
+    w = root.matrix
+    if not root.triangular:
+        return w.T @ covariance @ w
+    product = blas.dtrmm(1.0, w, covariance, lower=1, trans_a=1)
+    return np.asarray(blas.dtrmm(1.0, w, product, side=1, lower=1, overwrite_b=1))
+
+
+def _kernel(first: Floats, second: Floats) -> Floats:
+    inner = first @ second.T
+    inner /= first.shape[1]
+    inner += 1
+    return inner * inner * inner
+
+
+def _own_sums(features: Floats, chosen: Floats) -> tuple[Floats, Floats]:
+    """Kernel sums over ordered pairs of different images: per image (R,), per subset (S,)."""
+    rows = np.empty(len(features))
+    within = np.zeros(chosen.shape[1])
+    for first in range(0, len(features), BLOCK):
+        block = slice(first, first + BLOCK)
+        kernel = _kernel(features[block], features)
+        kernel[np.arange(len(kernel)), first + np.arange(len(kernel))] = 0
+        rows[block] = kernel.sum(axis=1)
+        within += (chosen[block] * (kernel @ chosen)).sum(axis=0)
+    return rows, within
+
+
+def _cross_sums(
+    ours: Floats, theirs: Floats, chosen: Floats, other: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Kernel sums over pairs of one image of each set: per image (R,), (Q,), per subset (S,)."""
+    rows, columns = np.empty(len(ours)), np.zeros(len(theirs))
+    between = np.zeros(chosen.shape[1])
+    for first in range(0, len(ours), BLOCK):
+        block = slice(first, first + BLOCK)
+        kernel = _kernel(ours[block], theirs)
+        rows[block] = kernel.sum(axis=1)
+        columns += kernel.sum(axis=0)
+        between += (chosen[block] * (kernel @ other)).sum(axis=0)
+    return rows, columns, between
+
+
+def _mean_of_pairs(rows: Floats) -> float:
+    return float(rows.sum() / (len(rows) * (len(rows) - 1)))
+
+
+def _jackknife(rows: Floats, cross: Floats) -> float:
+    """Variance that one set's images give to the distance, each left out in turn.
+
+    `rows` (R,) are its own kernel sums, `cross` (R,) the means over the other set's images.
+    """
+    count = len(rows)
+    left_out = (rows.sum() - 2 * rows) / ((count - 1) * (count - 2))
+    left_out -= 2 * (cross.sum() - cross) / (count - 1)
+    return float((count - 1) / count * np.square(left_out - left_out.mean()).sum())
