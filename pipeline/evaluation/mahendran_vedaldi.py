@@ -1,0 +1,138 @@
+"""Invert a representation by gradient descent on the pixels (M&V in Fig. 2 of the INV paper).
+
+Source: Mahendran and Vedaldi 2015, "Understanding deep image representations by inverting them".
+Nothing is learned from images: all that a representation leaves open is filled by two priors.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.errors import PipelineError
+
+__all__ = ["invert_representation", "representation_error", "total_variation"]
+
+ALPHA = 6
+"""Exponent of the prior that keeps pixels in range."""
+
+START = 0.01
+"""Standard deviation of the noise to start from."""
+
+SMALLEST = 1e-12
+"""Squared norm that a representation counts with at least where it divides."""
+
+
+def invert_representation(
+    network: nn.Module,
+    path: str,
+    z: Tensor,
+    image_shape: tuple[int, int, int],
+    *,
+    steps: int,
+    seed: int,
+    learning_rate: float = 0.05,
+    range_weight: float = 0.1,
+    variation_weight: float = 1.0,
+) -> Tensor:
+    """Images x (B, C, H, W) in [-1, 1] whose Phi(x) is close to `z` (B, ...).
+
+    Minimises, for each image by itself,
+
+        |Phi(x) - z|^2 / |z|^2 + range_weight mean |x|^6 + variation_weight TV(x)
+
+    with Adam from faint noise, its rate falling linearly to zero. TV has the exponent beta = 2. The
+    sums of the source are means over pixels here, so that weights suit images of any size; the
+    pixels' range, [-1, 1], takes the place of the source's scale.
+
+    Args:
+        network: f, in evaluation mode; its parameters are not changed.
+        path: the module whose output is Phi(x), by the name torch gives it.
+        z: representations to invert, (B, ...), on the network's device.
+        image_shape: (C, H, W) of the images that the network takes.
+        steps: updates.
+        seed: of the noise: the same seed gives the same images.
+        learning_rate: of Adam, in units of pixels.
+        range_weight: of the prior that keeps pixels in range.
+        variation_weight: of the prior that neighbouring pixels are equal.
+
+    Raises:
+        PipelineError: the network has no such module or does not use it, `z` has another shape
+            than its output, or the objective is not finite.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    start = START * torch.randn(len(z), *image_shape, generator=generator)
+    images = start.to(z.device).requires_grad_()
+    optimizer = torch.optim.Adam([images], learning_rate)
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate * (1 - step / steps)
+        with torch.enable_grad():
+            objective = _errors(network, path, images, z)
+            objective = objective + range_weight * images.abs().pow(ALPHA).flatten(1).mean(1)
+            objective = objective + variation_weight * total_variation(images)
+            # The gradient of the pixels alone: the network's parameters collect none.
+            (images.grad,) = torch.autograd.grad(objective.sum(), [images])
+        if not torch.isfinite(objective).all():
+            raise PipelineError(
+                f"the inversion of '{path}' left the finite numbers at step {step}: lower its "
+                "learning rate, or check the network and z."
+            )
+        optimizer.step()
+    return images.detach().clamp(-1, 1)
+
+
+@torch.no_grad()
+def representation_error(network: nn.Module, path: str, images: Tensor, z: Tensor) -> Tensor:
+    """|Phi(x) - z|^2 / |z|^2 of images (B, C, H, W) and `z` (B, ...): (B,), at least 0.
+
+    Raises PipelineError as `invert_representation` does.
+    """
+    return _errors(network, path, images, z)
+
+
+def total_variation(images: Tensor) -> Tensor:
+    """Mean over pixels of (dx)^2 + (dy)^2, summed over channels (beta = 2): (B,)."""
+    across = images.diff(dim=-1).square().sum(dim=(1, 2, 3))
+    down = images.diff(dim=-2).square().sum(dim=(1, 2, 3))
+    return (across + down) / (images.shape[-2] * images.shape[-1])
+
+
+def _errors(network: nn.Module, path: str, images: Tensor, z: Tensor) -> Tensor:
+    found = _representation(network, path, images)
+    if found.shape != z.shape:
+        raise PipelineError(
+            f"the module '{path}' gives representations of shape {list(found.shape)} for these "
+            f"images, but z is {list(z.shape)}: pass z of this module, and images as it takes them."
+        )
+    squares = (found - z).flatten(1).square().sum(1)
+    return squares / z.flatten(1).square().sum(1).clamp_min(SMALLEST)
+
+
+class _Reached(Exception):
+    """Ends a forward pass at the layer: later layers cost time, and might overwrite its output."""
+
+    def __init__(self, z: Tensor) -> None:
+        self.z = z
+
+
+def _representation(network: nn.Module, path: str, images: Tensor) -> Tensor:
+    """Phi(x) with its gradient; `networks.layers.phi` has none."""
+
+    def stop(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+        raise _Reached(output)
+
+    try:
+        module = network.get_submodule(path)
+    except AttributeError as error:
+        raise PipelineError(
+            f"the network has no module '{path}': correct `module` of this layer in params.yaml."
+        ) from error
+    handle = module.register_forward_hook(stop)
+    try:
+        network(images)
+    except _Reached as reached:
+        return reached.z
+    finally:
+        handle.remove()
+    raise PipelineError(f"the network does not use its module '{path}': name another one.")

@@ -1,0 +1,198 @@
+"""Tables as files: csv for programs, Markdown for a forge, LaTeX (booktabs) for a paper."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import PipelineError
+from pipeline.storage import write_text
+
+__all__ = ["TextTable", "table1", "write_table"]
+
+Cell = str | int | float | tuple[float, float]
+"""Words, a number, or a number with its deviation."""
+
+LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "±": r"$\pm$", "×": r"$\times$",
+}  # fmt: skip
+MARKDOWN = re.compile(r"([\\`*_\[\]|<>])")
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table with words in its first column and numbers in the others.
+
+    Attributes:
+        title: one sentence, without a full stop.
+        head: names of the columns.
+        rows: cells; a number is printed with `digits` of its column, a pair as value ± deviation.
+        digits: decimals of each column; that of the first one has no meaning.
+        notes: sentences below the table.
+
+    Raises:
+        PipelineError: a row or `digits` whose length is not that of `head`, or no rows.
+    """
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    digits: Sequence[int]
+    notes: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.digits), *(len(row) for row in self.rows)}
+        if not self.rows or lengths != {len(self.head)}:
+            raise PipelineError(
+                f"the table '{self.title}' needs rows of {len(self.head)} cells, one per column."
+            )
+
+
+def write_table(table: TextTable, stem: Path) -> list[Path]:
+    """Write a table as `<stem>.csv`, `.md` and `.tex`; each appears whole or not at all.
+
+    The csv file holds plain numbers, all their digits, with a column `<name> ±` behind each column
+    that has deviations, and neither title nor notes. The tex file needs the package booktabs.
+
+    Raises:
+        PipelineError: the folder cannot be written.
+    """
+    written = []
+    for suffix, text in (("csv", _csv(table)), ("md", _markdown(table)), ("tex", _latex(table))):
+        target = stem.with_name(f"{stem.name}.{suffix}")
+        write_text(target, text)
+        written.append(target)
+    return written
+
+
+def table1(summary: Mapping[str, Any]) -> TextTable:
+    """Table 1 from the numbers in `metrics/table1.json`, the paper's beside ours.
+
+    Raises:
+        PipelineError: a number is missing.
+    """
+    try:
+        return _table1(summary)
+    except KeyError as error:
+        raise PipelineError(
+            f"metrics/table1.json lacks {error}: run `dvc repro -f evaluate@table1`."
+        ) from error
+
+
+def _table1(summary: Mapping[str, Any]) -> TextTable:
+    label = summary["label"]
+    head = ["layer", "FID ours, paper", "FID D&B, paper", f"{label} ours", f"{label} D&B",
+            "KID × 1000 ours", "KID × 1000 D&B", "faithfulness ours"]  # fmt: skip
+    rows: list[list[Cell]] = [
+        [
+            record["layer"],
+            (record["paper_ours"], record["paper_ours_std"]),
+            record["paper_dosovitskiy"],
+            (record["fid_ours"], record["fid_ours_std"]),
+            record["fid_dosovitskiy"],
+            (record["kid_ours"], record["kid_ours_std"]),
+            record["kid_dosovitskiy"],
+            (record["faithfulness"], record["faithfulness_se"]),
+        ]
+        for record in summary["layers"]
+    ]
+    floors = [
+        f"{label} {summary[f'fid_floor_{key}']:.1f}, KID × 1000 {summary[f'kid_floor_{key}']:.2f}"
+        for key in ("real", "reconstruction")
+    ]
+    notes = [
+        f"Scale {summary['scale']}, seed {summary['seed']}: {summary['images']:,} test images of "
+        f"{summary['size']} px against as many reference images.",
+        f"{label}: Fréchet distance of features at {summary['preparation']}."
+        + ("" if label == "FID" else " It is on another scale than the paper's FID."),
+        f"Floors: other real images {floors[0]}; the autoencoder's reconstructions {floors[1]}.",
+        f"± of distances: standard deviation over {summary['draws']} sample draws; of faithfulness:"
+        " standard error over inputs.",
+        "Faithfulness: cosine of a sample's representation with z, where 0 is that of other images "
+        "and 1 that of reconstructions.",
+        f"Decoder updates: ours {summary['updates_ours']:,}, D&B "
+        f"{summary['updates_dosovitskiy']:,}.",
+    ]
+    title = "Table 1. Fréchet distances of layer visualisations of AlexNet from images"
+    # Two decimals suit distances around 20, none those in the thousands.
+    largest = max(record["fid_dosovitskiy"] for record in summary["layers"])
+    decimals = 1 if largest < 1000 else 0
+    return TextTable(title, head, rows, (0, 1, 1, decimals, decimals, 2, 2, 3), notes)
+
+
+def _csv(table: TextTable) -> str:
+    paired = [any(isinstance(row[i], tuple) for row in table.rows) for i in range(len(table.head))]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+
+    def spread(cells: Sequence[Any]) -> list[Any]:
+        flat: list[Any] = []
+        for cell, pair in zip(cells, paired, strict=True):
+            if pair:
+                flat += list(cell) if isinstance(cell, tuple) else [cell, ""]
+            else:
+                flat.append(cell)
+        return flat
+
+    writer.writerow(spread([(name, f"{name} ±") if pair else name
+                            for name, pair in zip(table.head, paired, strict=True)]))  # fmt: skip
+    writer.writerows(map(spread, table.rows))
+    return buffer.getvalue()
+
+
+def _text(cell: Cell, digits: int) -> str:
+    if isinstance(cell, tuple):
+        return f"{_text(cell[0], digits)} ± {_text(cell[1], digits)}"
+    if isinstance(cell, float):
+        return f"{cell:,.{digits}f}"
+    return str(cell)
+
+
+def _texts(table: TextTable) -> list[list[str]]:
+    return [[_text(c, d) for c, d in zip(row, table.digits, strict=True)] for row in table.rows]
+
+
+def _markdown(table: TextTable) -> str:
+    def escaped(text: str) -> str:
+        return MARKDOWN.sub(r"\\\1", text)
+
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(map(escaped, cells)) + " |"
+
+    rule = "| --- |" + " ---: |" * (len(table.head) - 1)
+    lines = [f"**{escaped(table.title)}.**", "", line(table.head), rule]
+    lines += map(line, _texts(table))
+    if table.notes:
+        lines += ["", escaped(" ".join(table.notes))]
+    return "\n".join([*lines, ""])
+
+
+def _latex(table: TextTable) -> str:
+    def escaped(text: str) -> str:
+        return "".join(LATEX.get(sign, sign) for sign in text)
+
+    def line(cells: Sequence[str]) -> str:
+        return "    " + " & ".join(map(escaped, cells)) + r" \\"
+
+    lines = [
+        r"\begin{table}",
+        r"  \centering",
+        f"  \\caption{{{escaped(table.title)}.}}",
+        f"  \\begin{{tabular}}{{l{'r' * (len(table.head) - 1)}}}",
+        r"    \toprule",
+        line(table.head),
+        r"    \midrule",
+        *map(line, _texts(table)),
+        r"    \bottomrule",
+        r"  \end{tabular}",
+    ]
+    if table.notes:
+        lines += [r"  \par\smallskip\footnotesize", f"  {escaped(' '.join(table.notes))}"]
+    return "\n".join([*lines, r"\end{table}", ""])
