@@ -70,6 +70,7 @@ def test_table1_shows_the_paper_beside_ours(tmp_path: Path) -> None:
     numbers = summary()
     files = write_table(table1(numbers), tmp_path / "table1")
     _, markdown, latex = (file.read_text() for file in files)
+    assert "**Table 1. Fréchet" in markdown and r"\caption{Fréchet" in latex
     conv5 = next(line for line in markdown.splitlines() if line.startswith("| conv5"))
     assert conv5 == (
         "| conv5 | 23.6 ± 0.5 | 25.2 | 100.0 ± 2.0 | 120.0 | 10.00 ± 0.20 | 12.00 | 0.970 ± 0.010 |"

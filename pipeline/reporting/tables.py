@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.errors import PipelineError
 from pipeline.storage import write_text
 
-__all__ = ["TextTable", "table1", "write_table"]
+__all__ = ["TextTable", "cell_texts", "table1", "write_table"]
 
 Cell = str | int | float | tuple[float, float]
 """Words, a number, or a number with its deviation."""
@@ -23,6 +23,9 @@ LATEX = {
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "<": r"\textless{}", ">": r"\textgreater{}", "±": r"$\pm$", "×": r"$\times$",
 }  # fmt: skip
+NUMBER = re.compile(r"^Table \w+\. ")
+"""LaTeX numbers tables by itself."""
+
 MARKDOWN = re.compile(r"([\\`*_\[\]|<>])")
 
 
@@ -70,6 +73,11 @@ def write_table(table: TextTable, stem: Path) -> list[Path]:
         write_text(target, text)
         written.append(target)
     return written
+
+
+def cell_texts(table: TextTable) -> list[list[str]]:
+    """All cells as they are printed, row by row."""
+    return [[_text(c, d) for c, d in zip(row, table.digits, strict=True)] for row in table.rows]
 
 
 def table1(summary: Mapping[str, Any]) -> TextTable:
@@ -155,10 +163,6 @@ def _text(cell: Cell, digits: int) -> str:
     return str(cell)
 
 
-def _texts(table: TextTable) -> list[list[str]]:
-    return [[_text(c, d) for c, d in zip(row, table.digits, strict=True)] for row in table.rows]
-
-
 def _markdown(table: TextTable) -> str:
     def escaped(text: str) -> str:
         return MARKDOWN.sub(r"\\\1", text)
@@ -168,7 +172,7 @@ def _markdown(table: TextTable) -> str:
 
     rule = "| --- |" + " ---: |" * (len(table.head) - 1)
     lines = [f"**{escaped(table.title)}.**", "", line(table.head), rule]
-    lines += map(line, _texts(table))
+    lines += map(line, cell_texts(table))
     if table.notes:
         lines += ["", escaped(" ".join(table.notes))]
     return "\n".join([*lines, ""])
@@ -184,12 +188,12 @@ def _latex(table: TextTable) -> str:
     lines = [
         r"\begin{table}",
         r"  \centering",
-        f"  \\caption{{{escaped(table.title)}.}}",
+        f"  \\caption{{{escaped(NUMBER.sub('', table.title))}.}}",
         f"  \\begin{{tabular}}{{l{'r' * (len(table.head) - 1)}}}",
         r"    \toprule",
         line(table.head),
         r"    \midrule",
-        *map(line, _texts(table)),
+        *map(line, cell_texts(table)),
         r"    \bottomrule",
         r"  \end{tabular}",
     ]
