@@ -27,6 +27,7 @@ from pipeline.runtime import available_cores
 __all__ = [
     "BaselineParams",
     "EvaluateFig4Params",
+    "EvaluateTable1Params",
     "ExtractParams",
     "FigureParams",
     "LayerParams",
@@ -248,6 +249,19 @@ class EvaluateFig4Params:
 
 
 @dataclass(frozen=True)
+class EvaluateTable1Params:
+    """The samples and distances of Tab. 1, and the examples of Figs. 2 and S4-S6."""
+
+    inputs: Several
+    draws: Several
+    extractor: Literal["efficientnet-lite0", "inception"]
+    extractor_weights: str | None
+    examples: Several
+    samples: Count
+    mahendran_steps: Count
+
+
+@dataclass(frozen=True)
 class ScaleParams:
     """One section per stage family; each maps an item to its settings."""
 
@@ -265,7 +279,9 @@ class ScaleParams:
     train_semantic: dict[Name, TrainSemanticParams]
     train_cinn: dict[Name, TrainCinnParams]
     train_baseline: dict[Name, TrainBaselineParams]
-    evaluate: Annotated[dict[str, EvaluateFig4Params], Items({"fig4": EvaluateFig4Params})]
+    evaluate: Annotated[
+        dict[str, Any], Items({"fig4": EvaluateFig4Params, "table1": EvaluateTable1Params})
+    ]
 
 
 # --- params.yaml ---------------------------------------------------------------------------------
@@ -419,6 +435,17 @@ def _check_settings(file: str, settings: ScaleParams, run: _RunParams) -> None:
             f"above evaluate.fig4.early ({fig4.early}) and below the {checkpoints} checkpoints of "
             "train_network.squeezenet, which count from 0",
         )
+    table1, animals = settings.evaluate["table1"], settings.prepare["animals"]
+    most = min(animals.test, animals.reference)
+    for name, count, reason in (
+        ("inputs", most, "images that prepare.animals leaves for test and for reference each"),
+        ("examples", table1.inputs, "inputs of Table 1"),
+    ):
+        value = getattr(table1, name)
+        if value > count:
+            raise _bad(
+                file, ("evaluate", "table1", name), value, f"at most {count}, the number of {reason}"
+            )
 
 
 def _check_animals(file: str, where: tuple[str, ...], animals: PrepareAnimalsParams) -> None:

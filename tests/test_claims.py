@@ -5,7 +5,8 @@ import json
 from typing import Any
 
 import pytest
-from synthetic_fig4 import summary
+import synthetic_fig4
+import synthetic_table1
 
 from pipeline.errors import PipelineError
 from pipeline.reporting.claims import CLAIMS, decide_claims
@@ -14,32 +15,43 @@ KEYS = {
     "id", "source", "statement", "statistic", "value", "ci", "target", "holds", "scale", "stage",
 }  # fmt: skip
 VALUES = {
-    "F4.a": "digit_total_ratio",
-    "F4.e": "digit_first_order_ratio",
-    "F4.b": "background_total_ratio",
-    "F4.c": "digit_accuracy_pearson",
-    "F4.d": "order_first_gap",
+    "T1.a": ("table1", "fid_smallest_ratio"),
+    "T1.b": ("table1", "fid_depth_ratio_ours"),
+    "T1.c": ("table1", "faithfulness_smallest"),
+    "F4.a": ("fig4", "digit_total_ratio"),
+    "F4.e": ("fig4", "digit_first_order_ratio"),
+    "F4.b": ("fig4", "background_total_ratio"),
+    "F4.c": ("fig4", "digit_accuracy_pearson"),
+    "F4.d": ("fig4", "order_first_gap"),
 }
+
+Metrics = dict[str, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def measured() -> dict[str, Any]:
-    return summary()
+def measured() -> Metrics:
+    return {"fig4": synthetic_fig4.summary(), "table1": synthetic_table1.summary()}
 
 
-def decide(measured: dict[str, Any], scale: str = "laptop") -> dict[str, dict[str, Any]]:
-    return {row["id"]: row for row in decide_claims(scale, {"fig4": measured})}
+def changed(measured: Metrics, figure: str, **numbers: Any) -> Metrics:
+    return {**measured, figure: measured[figure] | numbers}
 
 
-def test_rows(measured: dict[str, Any]) -> None:
+def decide(measured: Metrics, scale: str = "laptop") -> dict[str, dict[str, Any]]:
+    return {row["id"]: row for row in decide_claims(scale, measured)}
+
+
+def test_rows(measured: Metrics) -> None:
     rows = decide(measured)
     assert list(rows) == list(VALUES)
     for name, row in rows.items():
-        assert set(row) == KEYS
-        assert row["value"] == measured[VALUES[name]]
-        assert row["ci"] == measured["intervals"][VALUES[name]]
+        figure, value = VALUES[name]
+        assert set(row) - {"conditions"} == KEYS
+        assert ("conditions" in row) == (name == "T1.b")
+        assert row["value"] == measured[figure][value]
+        assert row["ci"] == measured[figure]["intervals"][value]
         assert row["holds"] is True
-        assert row["stage"] == "evaluate@fig4"
+        assert row["stage"] == f"evaluate@{figure}"
         assert row["scale"] == "laptop"
     json.dumps(rows, allow_nan=False)
 
@@ -47,19 +59,29 @@ def test_rows(measured: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("scale", "targets"),
     [
-        ("smoke", [">= 2", ">= 5", ">= 3", ">= 0.9", "> 0"]),
-        ("laptop", [">= 2", ">= 5", ">= 3", ">= 0.9", "> 0"]),
-        ("gpu", [">= 5", ">= 5", ">= 3", ">= 0.9", "> 0"]),
-        ("paper", [">= 5", ">= 5", ">= 3", ">= 0.9", "> 0"]),
+        ("smoke", ["ours <= 1.25, D&B >= 1.4", ">= 0.8", ">= 2"]),
+        ("laptop", ["ours <= 1.25, D&B >= 1.4", ">= 0.8", ">= 2"]),
+        ("gpu", ["ours <= 1.25, D&B >= 2.5", ">= 0.8", ">= 5"]),
+        ("paper", ["ours <= 1.25, D&B >= 2.5", ">= 0.8", ">= 5"]),
     ],
 )
-def test_targets(measured: dict[str, Any], scale: str, targets: list[str]) -> None:
-    assert [row["target"] for row in decide(measured, scale).values()] == targets
+def test_targets(measured: Metrics, scale: str, targets: list[str]) -> None:
+    expected = ["> 1", *targets, ">= 5", ">= 3", ">= 0.9", "> 0"]
+    assert [row["target"] for row in decide(measured, scale).values()] == expected
 
 
 @pytest.mark.parametrize(
     ("name", "scale", "value", "holds"),
     [
+        ("T1.a", "laptop", 1.0001, True),
+        ("T1.a", "laptop", 1.0, False),
+        ("T1.a", "paper", 1.0, False),
+        ("T1.b", "laptop", 1.25, True),
+        ("T1.b", "laptop", 1.2501, False),
+        ("T1.b", "gpu", 1.25, True),
+        ("T1.b", "gpu", 1.2501, False),
+        ("T1.c", "laptop", 0.8, True),
+        ("T1.c", "laptop", 0.7999, False),
         ("F4.a", "laptop", 2.0, True),
         ("F4.a", "laptop", 1.9999, False),
         ("F4.a", "gpu", 4.9, False),
@@ -74,31 +96,73 @@ def test_targets(measured: dict[str, Any], scale: str, targets: list[str]) -> No
         ("F4.d", "laptop", 0.0, False),
     ],
 )
-def test_verdicts(
-    measured: dict[str, Any], name: str, scale: str, value: float, holds: bool
+def test_verdicts(measured: Metrics, name: str, scale: str, value: float, holds: bool) -> None:
+    figure, number = VALUES[name]
+    assert decide(changed(measured, figure, **{number: value}), scale)[name]["holds"] is holds
+
+
+@pytest.mark.parametrize(
+    ("scale", "ours", "theirs", "holds"),
+    [
+        ("laptop", 1.25, 1.4, True),
+        ("laptop", 1.25, 1.3999, False),
+        ("laptop", 1.26, 1.4, False),
+        ("laptop", 1.26, 1.3, False),
+        ("gpu", 1.25, 2.4999, False),
+        ("gpu", 1.25, 2.5, True),
+        ("paper", 1.1, 2.0, False),
+    ],
+)
+def test_both_methods_must_depend_on_depth_as_claimed(
+    measured: Metrics, scale: str, ours: float, theirs: float, holds: bool
 ) -> None:
-    assert decide(measured | {VALUES[name]: value}, scale)[name]["holds"] is holds
+    ratios = {"fid_depth_ratio_ours": ours, "fid_depth_ratio_dosovitskiy": theirs}
+    row = decide(changed(measured, "table1", **ratios), scale)["T1.b"]
+    assert row["holds"] is holds
+    assert row["value"] == ours
+    assert [part["of"] for part in row["conditions"]] == ["ours", "D&B"]
+    assert [part["value"] for part in row["conditions"]] == [ours, theirs]
+    assert [part["holds"] for part in row["conditions"]] == [
+        ours <= 1.25,
+        theirs >= (1.4 if scale == "laptop" else 2.5),
+    ]
+    assert row["conditions"][1]["ci"] is None
 
 
-@pytest.mark.parametrize("missing", list(VALUES.values()))
-def test_a_missing_number_is_an_error(measured: dict[str, Any], missing: str) -> None:
-    incomplete = {key: value for key, value in measured.items() if key != missing}
-    with pytest.raises(PipelineError, match=f"{missing}.*dvc repro -f evaluate@fig4"):
+@pytest.mark.parametrize(("figure", "missing"), list(VALUES.values()))
+def test_a_missing_number_is_an_error(measured: Metrics, figure: str, missing: str) -> None:
+    incomplete = copy.deepcopy(measured)
+    del incomplete[figure][missing]
+    with pytest.raises(PipelineError, match=f"{missing}.*dvc repro -f evaluate@{figure}"):
         decide(incomplete)
     incomplete = copy.deepcopy(measured)
-    del incomplete["intervals"][missing]
+    del incomplete[figure]["intervals"][missing]
     with pytest.raises(PipelineError, match=missing):
         decide(incomplete)
 
 
-def test_a_missing_figure_is_an_error() -> None:
-    with pytest.raises(PipelineError, match="evaluate@fig4"):
-        decide_claims("laptop", {})
+def test_a_missing_second_condition_is_an_error(measured: Metrics) -> None:
+    incomplete = copy.deepcopy(measured)
+    del incomplete["table1"]["fid_depth_ratio_dosovitskiy"]
+    with pytest.raises(PipelineError, match=r"fid_depth_ratio_dosovitskiy.*T1\.b"):
+        decide(incomplete)
 
 
-def test_the_order_is_about_the_untrained_network(measured: dict[str, Any]) -> None:
+@pytest.mark.parametrize("figure", ["fig4", "table1"])
+def test_a_missing_figure_is_an_error(measured: Metrics, figure: str) -> None:
+    with pytest.raises(PipelineError, match=f"evaluate@{figure}"):
+        decide_claims("laptop", {name: one for name, one in measured.items() if name != figure})
+
+
+def test_the_order_is_about_the_untrained_network(measured: Metrics) -> None:
     with pytest.raises(PipelineError, match="step 100"):
-        decide(measured | {"step_first": 100})
+        decide(changed(measured, "fig4", step_first=100))
+
+
+def test_an_unfair_comparison_gets_no_verdict(measured: Metrics) -> None:
+    with pytest.raises(PipelineError, match=r"T1\.a.*8999 updates and ours 9000.*steps"):
+        decide(changed(measured, "table1", updates_dosovitskiy=8999))
+    assert decide(changed(measured, "table1", updates_dosovitskiy=20000))["T1.a"]["holds"]
 
 
 def test_ids_are_unique() -> None:

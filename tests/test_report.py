@@ -1,5 +1,6 @@
 """The report is complete, loads nothing from elsewhere, and refuses missing pieces."""
 
+import csv
 import html
 import json
 import re
@@ -80,7 +81,7 @@ def written(root: Path) -> tuple[str, str]:
 def test_every_reference_exists_and_nothing_comes_from_elsewhere(root: Path) -> None:
     readme, text = written(root)
     page = Page(text)
-    assert len(page.images) == 4
+    assert len(page.images) == 12  # Figs. 2, S4, S5, S6, 4 and S7 of two scales
     for target in page.targets:
         if target.startswith("#"):
             assert target[1:] in page.ids
@@ -90,7 +91,7 @@ def test_every_reference_exists_and_nothing_comes_from_elsewhere(root: Path) -> 
     assert "script" not in page.tags and "link" not in page.tags
     assert not re.search(r"https?:|//|@import|url\(", text.replace("</", ""))
     targets = re.findall(r"\]\(([^)]*)\)", readme)
-    assert sum(target.endswith(".png") for target in targets) == 4
+    assert sum(target.endswith(".png") for target in targets) == 12
     for target in targets:
         assert target == "index.html" or (root / "reports" / target).is_file()
 
@@ -109,6 +110,7 @@ def test_headings_and_language(root: Path) -> None:
 
 def test_numbers_and_verdicts_are_told(root: Path) -> None:
     def fail(claims: Any) -> None:
+        assert claims[2]["id"] == "T1.c"
         claims[2]["holds"] = False
 
     change(root, paths.claims("laptop"), fail)
@@ -118,7 +120,7 @@ def test_numbers_and_verdicts_are_told(root: Path) -> None:
     for document in (readme, page):
         for phrase in ("2.57 %", "36.08 %", "38.44 %", "2.76 %", "≥ 2", "does not hold"):
             assert phrase in document
-        assert "4 of 5 claims hold" in document and "5 of 5 claims hold" in document
+        assert "7 of 8 claims hold" in document and "8 of 8 claims hold" in document
         assert f"{100 * numbers['digit_total_late']:.1f} %" in document
         assert f"{numbers['digit_total_ratio']:.3g}" in document
         assert "0.0123" in document
@@ -131,6 +133,77 @@ def test_numbers_and_verdicts_are_told(root: Path) -> None:
     row = f"{100 * record['digit_total']:.1f} ± {100 * record['digit_total_se']:.1f} %"
     assert row in readme and row in page
     assert f"{record['v_square_mean']:.3f}" in readme
+
+
+def test_table_1_stands_beside_the_papers_numbers(root: Path) -> None:
+    readme, text = written(root)
+    page = " ".join(Page(text).words)
+    numbers = read_json(root / paths.metrics("laptop", "table1"))
+    for document in (readme, page):
+        for phrase in (
+            "23.6 ± 0.5", "352.6", "27.4 ± 0.3", "FID-EN0", "2,048 test images of 64 px",
+            "3 sample draws", "another scale than the paper's FID", "0.970 ± 0.010",
+        ):  # fmt: skip
+            assert phrase in document
+        for record in numbers["layers"]:
+            assert f"{record['fid_ours']:.1f} ± {record['fid_ours_std']:.1f}" in document
+            assert f"{record['samples']:.3f}" in document
+    # A claim with two conditions shows both numbers; D&B's method has no draws.
+    row = next(line for line in readme.splitlines() if line.startswith("| T1.b"))
+    assert "| ours 1.1, D&amp;B 3 |" in row
+    assert re.search(r"\| ours [\d.]+ to [\d.]+, D&amp;B none \|", row)
+    assert "| ours ≤ 1.25, D&amp;B ≥ 1.4 | holds |" in row
+    # The same numbers for programs.
+    assert "(laptop/figures/table1/table1.csv)" in readme
+    assert 'href="laptop/figures/table1/table1.tex"' in text
+    with open(root / paths.figures("laptop", "table1") / "table1.csv", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 5
+
+
+@pytest.mark.parametrize(
+    ("stage", "gone", "kept"),
+    [
+        (
+            "evaluate@table1",
+            ("fig2", "figS4", "Table 1.", "How faithful"),
+            ("fig4", "figS7", "2.57 %"),
+        ),
+        ("evaluate@fig4", ("fig4.png", "figS7", "2.57 %", "factors of e"), ("fig2", "352.6")),
+    ],
+)
+def test_a_scale_is_told_without_what_it_does_not_have(
+    root: Path, stage: str, gone: tuple[str, ...], kept: tuple[str, ...]
+) -> None:
+    """What has no claim at a scale was not run there: neither is it asked for."""
+    rows = read_json(root / paths.claims("smoke"))
+    write_json(root / paths.claims("smoke"), [row for row in rows if row["stage"] != stage])
+    item = stage.split("@")[1]
+    shutil.rmtree(root / paths.figures("smoke", item))
+    (root / paths.metrics("smoke", item)).unlink()
+    readme, text = written(root)
+    for document, mark in ((readme, "## Scale smoke"), (text, '<h2 id="smoke">')):
+        laptop, smoke = document.split(mark)
+        for phrase in gone:
+            assert phrase in laptop and phrase not in smoke
+        for phrase in kept:
+            assert phrase in laptop and phrase in smoke
+
+
+def test_sheets_of_animals_are_shown_where_they_were_drawn(root: Path) -> None:
+    source = root / paths.figures("laptop", "table1")
+    folder = root / paths.figures("laptop", "animals")
+    folder.mkdir()
+    for name in ("species", "factors"):
+        for suffix in ("png", "pdf"):
+            shutil.copy(source / f"fig2.{suffix}", folder / f"{name}.{suffix}")
+    readme, text = written(root)
+    for document in (readme, text):
+        assert document.count("laptop/figures/animals/species.png") >= 1
+        assert document.count("laptop/figures/animals/factors.png") >= 1
+        assert "smoke/figures/animals" not in document
+    (folder / "factors.png").unlink()
+    with pytest.raises(PipelineError, match=r"factors\.png.*laptop.*dvc repro -f plot@animals"):
+        write_report(root)
 
 
 def test_same_results_same_report(root: Path) -> None:
@@ -174,6 +247,10 @@ def test_a_checkout_without_costs_is_reported(root: Path) -> None:
         ("figures/fig4/fig4.png", "plot@fig4"),
         ("figures/fig4/fig4.pdf", "plot@fig4"),
         ("figures/fig4/figS7.png", "plot@fig4"),
+        ("figures/table1/fig2.png", "plot@table1"),
+        ("figures/table1/figS6.pdf", "plot@table1"),
+        ("figures/table1/table1.csv", "plot@table1"),
+        ("metrics/table1.json", "evaluate@table1"),
         ("metrics/fig4.json", "evaluate@fig4"),
         ("metrics/train_semantic-digits.json", "train_semantic@digits"),
     ],
@@ -189,6 +266,8 @@ def test_a_missing_file_names_the_stage(root: Path, name: str, stage: str) -> No
     ("path", "key", "stage"),
     [
         (paths.metrics("laptop", "fig4"), "digit_total_late", "evaluate@fig4"),
+        (paths.metrics("laptop", "table1"), "fid_floor_real", "evaluate@table1"),
+        (paths.metrics("laptop", "table1"), "layers", "evaluate@table1"),
         (paths.metrics("laptop", "fig4"), "reconstruction_mse", "evaluate@fig4"),
         (paths.metrics("laptop", "train_semantic-digits"), "sizes", "train_semantic@digits"),
     ],

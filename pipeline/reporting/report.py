@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 
 from pipeline import paths
 from pipeline.errors import PipelineError
+from pipeline.reporting.tables import cell_texts, table1
 from pipeline.storage import read_json, write_text
 
 __all__ = ["write_report"]
 
-Part = TypeVar("Part")
+Result = TypeVar("Result")
 
 SCALES = ("paper", "gpu", "laptop", "smoke")
 """In the order of the report."""
@@ -28,29 +29,93 @@ SCALE_NOTES = {
     "smoke": "A test of the pipeline. Nothing here is trained long enough to mean anything.",
 }
 
-FIGURES = (
-    (
-        "fig4",
-        "Fig. 4. What SqueezeNet's representation z holds of each factor while it learns to tell "
-        "digits",
-        "(a) Share of each factor's variance that z explains, Eq. 20 read literally, with the "
-        "accuracy on test digits; bands are one bootstrap standard error over inputs and "
-        "invariances. (b) The same without the interaction of z and v (first-order index). "
-        "(c, d) Samples D(t⁻¹(v|z)) at an early and a late checkpoint: each row keeps the z of the "
-        "input at its left, each column keeps one v. z is the output of the penultimate Fire "
-        "block.",
-        "Two line charts over training steps, with the shares of the digit, foreground and "
-        "background factors that z explains; below them two grids of sampled coloured digits.",
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure of an evaluation: its file without suffix, and the words around it."""
+
+    name: str
+    title: str
+    caption: str
+    description: str
+
+
+FIGURES = {
+    "table1": (
+        Drawing(
+            "fig2",
+            "Fig. 2. Images recovered from AlexNet's representation z of an input, by layer",
+            "Columns are layers, from shallow to deep; σ is the softmax. Ours: one sample "
+            "D(t⁻¹(v|z)). D&B: what a decoder makes that was trained to reconstruct the input from "
+            "z alone. M&V: gradient descent on the pixels, with nothing learned from images.",
+            "For each of a few animals a grid of small images: five layers in columns, the three "
+            "methods in rows, the input at the left.",
+        ),
+        Drawing(
+            "figS4",
+            "Fig. S4. All samples of each layer, for two inputs",
+            "What stays the same along a row is what the layer holds; what changes is what it has "
+            "become invariant to. D&B's method gives one image per representation.",
+            "Two grids of animals, one row per layer, several samples and one reconstruction each; "
+            "above them the inputs.",
+        ),
+        Drawing(
+            "figS5",
+            "Fig. S5. Rows conv5 and σ(fc8) of Fig. S4, enlarged, first input",
+            "The same samples, at the size that shows their quality.",
+            "Enlarged samples and reconstructions of the first input from its first and last "
+            "layer.",
+        ),
+        Drawing(
+            "figS6",
+            "Fig. S6. Rows conv5 and σ(fc8) of Fig. S4, enlarged, second input",
+            "The same samples, at the size that shows their quality.",
+            "Enlarged samples and reconstructions of the second input from its first and last "
+            "layer.",
+        ),
     ),
-    (
-        "figS7",
-        "Fig. S7. More samples at an early and a late checkpoint",
-        "What stays the same along a row is what z holds; what changes from column to column is "
-        "what the network has become invariant to.",
-        "Two grids of sampled coloured digits, from an early and from a late checkpoint; the first "
-        "column of each shows the inputs.",
+    "animals": (
+        Drawing(
+            "species",
+            "The rendered animals, by species",
+            "Pose, light, coat and background vary from image to image and are known.",
+            "Rows of rendered animal heads, one row per species.",
+        ),
+        Drawing(
+            "factors",
+            "What each factor of a rendered animal changes",
+            "One factor changes along each row, all others stay as they are.",
+            "Rows of one rendered animal head in which one factor changes along the row.",
+        ),
     ),
-)
+    "fig4": (
+        Drawing(
+            "fig4",
+            "Fig. 4. What SqueezeNet's representation z holds of each factor while it learns to "
+            "tell digits",
+            "(a) Share of each factor's variance that z explains, Eq. 20 read literally, with the "
+            "accuracy on test digits; bands are one bootstrap standard error over inputs and "
+            "invariances. (b) The same without the interaction of z and v (first-order index). "
+            "(c, d) Samples D(t⁻¹(v|z)) at an early and a late checkpoint: each row keeps the z of "
+            "the input at its left, each column keeps one v. z is the output of the penultimate "
+            "Fire block.",
+            "Two line charts over training steps, with the shares of the digit, foreground and "
+            "background factors that z explains; below them two grids of sampled coloured digits.",
+        ),
+        Drawing(
+            "figS7",
+            "Fig. S7. More samples at an early and a late checkpoint",
+            "What stays the same along a row is what z holds; what changes from column to column "
+            "is what the network has become invariant to.",
+            "Two grids of sampled coloured digits, from an early and from a late checkpoint; the "
+            "first column of each shows the inputs.",
+        ),
+    ),
+}
+"""The figures of each evaluation, both in the order of the report.
+
+A scale shows those of the evaluations that its claims rest on, and the animals where it has them.
+"""
 
 PAPER = {"digit": ("2.57 %", "36.08 %"), "background": ("38.44 %", "2.76 %")}
 """Eq. 20 after 4,000 and 36,000 steps (Fig. S7); the paper does not state it for the foreground."""
@@ -123,7 +188,8 @@ class Table:
     """A table: a title, column heads and rows; the columns in `numbers` are aligned right.
 
     On a page, a `folded` table opens on demand, and the rows of a `stacked` one become cards where
-    the screen is narrow.
+    the screen is narrow. A cell may have several lines. `files`, relative to reports/, hold the
+    same table.
     """
 
     title: str
@@ -133,6 +199,7 @@ class Table:
     note: str = ""
     folded: bool = False
     stacked: bool = False
+    files: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -146,6 +213,15 @@ class Image:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What one evaluation contributes: its facts, its figures, then its tables."""
+
+    facts: Sequence[tuple[str, str]]
+    images: Sequence[Image]
+    tables: Sequence[Table]
+
+
+@dataclass(frozen=True)
 class Section:
     """What the report says about one scale."""
 
@@ -153,8 +229,8 @@ class Section:
     note: str
     verdict: str
     facts: Sequence[tuple[str, str]]
-    images: Sequence[Image]
-    tables: Sequence[Table]
+    claims: Table
+    parts: Sequence[Part]
 
 
 def write_report(root: Path) -> None:
@@ -175,50 +251,53 @@ def write_report(root: Path) -> None:
 
 
 def _section(root: Path, scale: str) -> Section:
-    claims = read_json(root / paths.claims(scale))
-    fig4 = _numbers(root, scale, "fig4", "evaluate@fig4")
-    semantic = _numbers(root, scale, "train_semantic-digits", "train_semantic@digits")
-    costs = read_json(root / paths.costs(scale)) if (root / paths.costs(scale)).exists() else {}
-    for name, *_ in FIGURES:
-        for suffix in ("png", "pdf"):
-            if not (root / paths.figures(scale, "fig4") / f"{name}.{suffix}").exists():
-                raise PipelineError(
-                    f"{name}.{suffix} of scale {scale} is missing: run `dvc repro -f plot@fig4` "
-                    f"at this scale."
-                )
-    parts = (
-        ("claims", lambda: _claims(claims)),
-        ("evaluate@fig4", lambda: _relevance(fig4)),
-        ("train_semantic@digits", lambda: _factors(semantic)),
-        ("evaluate@fig4", lambda: _checkpoints(fig4)),
-    )
-    tables = [_complete(scale, stage, part) for stage, part in parts]
-    facts = _complete(scale, "evaluate@fig4", lambda: _facts(fig4))
-    if costs:
+    rows = read_json(root / paths.claims(scale))
+    stages = {row["stage"] for row in rows}
+    parts = []
+    for item, part in PARTS.items():
+        present = (root / paths.figures(scale, item)).exists()
+        if f"evaluate@{item}" in stages or (item in OPTIONAL and present):
+            images = _images(root, scale, item)
+            facts, tables = part(root, scale)
+            parts.append(Part(facts, images, tables))
+    claims = _complete(scale, "claims", lambda: _claims(rows))
+    facts = [fact for part in parts for fact in part.facts]
+    if (root / paths.costs(scale)).exists():
         # Costs are no outs of a stage: a checkout has them only if they were committed with it.
-        tables.append(_complete(scale, "report", lambda: _costs(costs)))
-        facts = [*facts, ("Time", _duration(sum(cost["seconds"] for cost in costs.values())))]
-    held = sum(bool(claim["holds"]) for claim in claims)
-    images = [
-        Image(f"{scale}/figures/fig4/{name}", title, caption, description)
-        for name, title, caption, description in FIGURES
-    ]
-    verdict = f"{held} of {len(claims)} claims hold"
-    return Section(scale, SCALE_NOTES[scale], verdict, facts, images, tables)
+        costs = read_json(root / paths.costs(scale))
+        parts.append(Part((), (), [_complete(scale, "report", lambda: _costs(costs))]))
+        facts.append(("Time", _duration(sum(cost["seconds"] for cost in costs.values()))))
+    held = sum(bool(row["holds"]) for row in rows)
+    verdict = f"{held} of {len(rows)} claims hold"
+    return Section(scale, SCALE_NOTES[scale], verdict, facts, claims, parts)
+
+
+def _images(root: Path, scale: str, item: str) -> list[Image]:
+    folder = paths.figures(scale, item)
+    images = []
+    for drawing in FIGURES[item]:
+        for suffix in ("png", "pdf"):
+            _require(root, scale, folder / f"{drawing.name}.{suffix}", f"plot@{item}")
+        stem = (folder / drawing.name).relative_to("reports").as_posix()
+        images.append(Image(stem, drawing.title, drawing.caption, drawing.description))
+    return images
+
+
+def _require(root: Path, scale: str, path: Path, stage: str) -> None:
+    if not (root / path).exists():
+        raise PipelineError(
+            f"{path.name} of scale {scale} is missing: run `dvc repro -f {stage}` at this scale."
+        )
 
 
 def _numbers(root: Path, scale: str, name: str, stage: str) -> Mapping[str, Any]:
-    path = root / paths.metrics(scale, name)
-    if not path.exists():
-        raise PipelineError(
-            f"metrics/{name}.json of scale {scale} is missing: run `dvc repro -f {stage}` at this "
-            f"scale."
-        )
-    numbers: Mapping[str, Any] = read_json(path)
+    path = paths.metrics(scale, name)
+    _require(root, scale, path, stage)
+    numbers: Mapping[str, Any] = read_json(root / path)
     return numbers
 
 
-def _complete(scale: str, stage: str, part: Callable[[], Part]) -> Part:
+def _complete(scale: str, stage: str, part: Callable[[], Result]) -> Result:
     """The part, or an error that names the stage which should have measured what it lacks."""
     try:
         return part()
@@ -229,31 +308,109 @@ def _complete(scale: str, stage: str, part: Callable[[], Part]) -> Part:
 
 
 def _claims(claims: Sequence[Mapping[str, Any]]) -> Table:
-    rows = [
-        [
-            claim["id"],
-            f"{claim['statement']} ({claim['source']})",
-            claim["statistic"],
-            f"{claim['value']:.3g}",
-            f"{claim['ci'][0]:.3g} to {claim['ci'][1]:.3g}",
-            claim["target"].replace(">=", "≥"),
-            VERDICTS[bool(claim["holds"])],
-        ]
-        for claim in claims
-    ]
+    rows = []
+    for claim in claims:
+        conditions = claim.get("conditions", [claim])
+        rows.append(
+            [
+                claim["id"],
+                f"{claim['statement']} ({claim['source']})",
+                claim["statistic"],
+                "\n".join(map(_value, conditions)),
+                "\n".join(map(_interval, conditions)),
+                claim["target"].replace(">=", "≥").replace("<=", "≤").replace(", ", "\n"),
+                VERDICTS[bool(claim["holds"])],
+            ]
+        )
     head = ["id", "claim", "statistic", "value", "95 % interval", "target", "verdict"]
     note = (
         "The targets were fixed before anything was run, and code compares the value with them. "
-        "Intervals come from a bootstrap over inputs and invariances; they say nothing about "
-        "another training run."
+        "Intervals of Fig. 4 come from a bootstrap over inputs and invariances, those of Table 1's "
+        "distances from the sample draws, that of faithfulness from the inputs; they say nothing "
+        "about another training run."
     )
     return Table("Claims", head, rows, frozenset({3, 4, 5}), note, stacked=True)
+
+
+def _value(condition: Mapping[str, Any]) -> str:
+    return f"{condition.get('of', '')} {condition['value']:.3g}".strip()
+
+
+def _interval(condition: Mapping[str, Any]) -> str:
+    interval = condition["ci"]
+    words = "none" if interval is None else f"{interval[0]:.3g} to {interval[1]:.3g}"
+    return f"{condition.get('of', '')} {words}".strip()
+
+
+def _fig4(root: Path, scale: str) -> tuple[list[tuple[str, str]], list[Table]]:
+    fig4 = _numbers(root, scale, "fig4", "evaluate@fig4")
+    semantic = _numbers(root, scale, "train_semantic-digits", "train_semantic@digits")
+    facts = _complete(scale, "evaluate@fig4", lambda: _facts(fig4))
+    tables = [
+        _complete(scale, "evaluate@fig4", lambda: _relevance(fig4)),
+        _complete(scale, "train_semantic@digits", lambda: _factors(semantic)),
+        _complete(scale, "evaluate@fig4", lambda: _checkpoints(fig4)),
+    ]
+    return facts, tables
+
+
+def _table1(root: Path, scale: str) -> tuple[list[tuple[str, str]], list[Table]]:
+    numbers = _numbers(root, scale, "table1", "evaluate@table1")
+    folder = paths.figures(scale, "table1")
+    for suffix in ("csv", "md", "tex"):
+        _require(root, scale, folder / f"table1.{suffix}", "plot@table1")
+    files = [(folder / f"table1.{suffix}").relative_to("reports").as_posix()
+             for suffix in ("csv", "tex")]  # fmt: skip
+    return _complete(
+        scale,
+        "evaluate@table1",
+        lambda: (_distance_facts(numbers), [_distances(numbers, files), _cosines(numbers)]),
+    )
+
+
+def _distance_facts(numbers: Mapping[str, Any]) -> list[tuple[str, str]]:
+    label = numbers["label"]
+    return [
+        ("Table 1", f"{numbers['images']:,} test images of {numbers['size']} px and as many "
+         f"reference images, {numbers['draws']} sample draws, seed {numbers['seed']}"),
+        ("Floors of Table 1", f"{label} {numbers['fid_floor_real']:,.1f} of other real images, "
+         f"{numbers['fid_floor_reconstruction']:,.1f} of reconstructions D(E(x))"),
+    ]  # fmt: skip
+
+
+def _distances(numbers: Mapping[str, Any], files: Sequence[str]) -> Table:
+    table = table1(numbers)
+    columns = frozenset(range(1, len(table.head)))
+    title, note = table.title, " ".join(table.notes)
+    return Table(title, table.head, cell_texts(table), columns, note, stacked=True, files=files)
+
+
+def _cosines(numbers: Mapping[str, Any]) -> Table:
+    rows = [
+        [
+            record["layer"],
+            *(f"{record[name]:.3f}" for name in ("other", "samples", "reconstruction")),
+            f"{record['faithfulness']:.3f} ± {record['faithfulness_se']:.3f}",
+        ]
+        for record in numbers["layers"]
+    ]
+    head = ["layer", "other images", "samples", "reconstructions", "faithfulness"]
+    note = (
+        "Cosine similarity of Phi(image) with the z of the input. Faithfulness places the samples "
+        "between the other images (0) and the reconstructions (1), ± standard error over inputs."
+    )
+    title = "How faithful the samples are to z"
+    return Table(title, head, rows, frozenset(range(1, 5)), note, stacked=True)
+
+
+def _animals(root: Path, scale: str) -> tuple[list[tuple[str, str]], list[Table]]:
+    return [], []
 
 
 def _facts(fig4: Mapping[str, Any]) -> list[tuple[str, str]]:
     accuracy = fig4["accuracy_last"]
     return [
-        ("Sample", f"{fig4['inputs']:,} test inputs × {fig4['invariances']:,} invariances, N = "
+        ("Fig. 4", f"{fig4['inputs']:,} test inputs × {fig4['invariances']:,} invariances, N = "
          f"{fig4['inputs'] * fig4['invariances']:,} per checkpoint"),
         ("Seed", str(fig4["seed"])),
         ("Accuracy", f"{100 * accuracy:.1f} % on test digits at step {fig4['step_last']:,}"),
@@ -364,6 +521,17 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
+PARTS: dict[str, Callable[[Path, str], tuple[list[tuple[str, str]], list[Table]]]] = {
+    "table1": _table1,
+    "animals": _animals,
+    "fig4": _fig4,
+}
+"""The facts and tables of each evaluation, in the order of the report."""
+
+OPTIONAL = ("animals",)
+"""Shown where they were drawn: no claim rests on them."""
+
+
 # --- how to say it -------------------------------------------------------------------------------
 
 TITLE = "Making Sense of CNNs: report"
@@ -379,13 +547,13 @@ def _markdown(sections: Sequence[Section]) -> str:
     for section in sections:
         lines += [f"## Scale {section.scale}", "", _marked(section.note), ""]
         lines += [*(f"- {_marked(name)}: {_marked(fact)}" for name, fact in section.facts), ""]
-        claims, *others = section.tables
-        lines += _markdown_table(claims)
-        for image in section.images:
-            lines += [f"![{_marked(image.description)}]({image.stem}.png)", ""]
-            lines += [f"**{_marked(image.title)}.** {_marked(image.caption)}", ""]
-        for table in others:
-            lines += _markdown_table(table)
+        lines += _markdown_table(section.claims)
+        for part in section.parts:
+            for image in part.images:
+                lines += [f"![{_marked(image.description)}]({image.stem}.png)", ""]
+                lines += [f"**{_marked(image.title)}.** {_marked(image.caption)}", ""]
+            for table in part.tables:
+                lines += _markdown_table(table)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -398,11 +566,17 @@ def _marked(text: str) -> str:
 
 def _markdown_table(table: Table) -> list[str]:
     def row(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(map(_marked, cells)) + " |"
+        return "| " + " | ".join(_marked(cell.replace("\n", ", ")) for cell in cells) + " |"
 
     rule = " | ".join("---:" if i in table.numbers else "---" for i in range(len(table.head)))
     rows = [row(table.head), f"| {rule} |", *map(row, table.rows)]
-    return [f"### {_marked(table.title)}", "", *rows, "", _marked(table.note), ""]
+    note = " ".join([_marked(table.note), *(f"[{name}]({path})" for name, path in _links(table))])
+    return [f"### {_marked(table.title)}", "", *rows, "", note, ""]
+
+
+def _links(table: Table) -> list[tuple[str, str]]:
+    """The name of each file's format, and its path."""
+    return [(path.rsplit(".", 1)[1], path) for path in table.files]
 
 
 def _page(sections: Sequence[Section]) -> str:
@@ -417,9 +591,10 @@ def _page(sections: Sequence[Section]) -> str:
         body.append(f'<section aria-labelledby="{scale}"><h2 id="{scale}">Scale {scale}</h2>')
         body.append(f"<p>{text(section.note)}</p><dl>")
         body += [f"<dt>{text(name)}</dt><dd>{text(fact)}</dd>" for name, fact in section.facts]
-        claims, *others = section.tables
-        body += ["</dl>", _html_table(claims), *map(_html_image, section.images)]
-        body += [*map(_html_table, others), "</section>"]
+        body += ["</dl>", _html_table(section.claims)]
+        for part in section.parts:
+            body += [*map(_html_image, part.images), *map(_html_table, part.tables)]
+        body.append("</section>")
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -443,7 +618,7 @@ def _html_table(table: Table) -> str:
     marks = {VERDICTS[True]: ("holds", "✓"), VERDICTS[False]: ("fails", "✗")}
 
     def cell(i: int, text: str) -> str:
-        inner = html.escape(text)
+        inner = html.escape(text).replace("\n", "<br>")
         if text in marks:
             kind, mark = marks[text]
             inner = f'<span class="verdict {kind}">{mark} {inner}</span>'
@@ -458,10 +633,13 @@ def _html_table(table: Table) -> str:
     )
     rows = ("<tr>" + "".join(cell(i, t) for i, t in enumerate(row)) + "</tr>" for row in table.rows)
     title = f"<h3>{html.escape(table.title)}</h3>"
+    links = "".join(
+        f' <a href="{html.escape(path)}">{html.escape(name)}</a>' for name, path in _links(table)
+    )
     body = (
         f'<div class="scroll" tabindex="0"><table{" class=stack" if table.stacked else ""}>'
         f"<thead><tr>{''.join(heads)}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-        f'<p class="note">{html.escape(table.note)}</p>'
+        f'<p class="note">{html.escape(table.note)}{links}</p>'
     )
     if table.folded:
         return f"<details><summary>{title}</summary>{body}</details>"

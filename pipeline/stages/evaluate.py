@@ -1,12 +1,13 @@
-"""Stage evaluate@fig4: the numbers and samples that a figure or table shows."""
+"""Stage evaluate@table1: the numbers and samples that a figure or table shows."""
 
 import torch
 
 from pipeline.cli import run_stage
 from pipeline.evaluation.measure_fig4 import measure_fig4
+from pipeline.evaluation.measure_table1 import measure_table1
 from pipeline.params import Params
 
-MEASURES = {"fig4": measure_fig4}
+MEASURES = {"fig4": measure_fig4, "table1": measure_table1}
 
 
 def evaluate(params: Params, item: str, device: torch.device) -> None:

@@ -1,20 +1,43 @@
-"""Stage plot@fig4: Figs. 4 and S7 from saved arrays and numbers."""
+"""Stage plot@table1: figures and tables from saved arrays and numbers."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from pipeline import paths
 from pipeline.cli import run_stage
 from pipeline.figures.drawing import save_figure
+from pipeline.figures.fig2 import draw_fig2, draw_figS4, draw_figS5, load_examples
 from pipeline.figures.fig4 import curves_of, draw_fig4, draw_figS7, load_grids
 from pipeline.params import Params
+from pipeline.reporting.tables import table1, write_table
 from pipeline.storage import read_json
 
 
-def plot(params: Params, item: str) -> None:
-    """Draw a figure."""
-    summary = read_json(paths.metrics(params.scale, item))
-    curves, grids = curves_of(summary), load_grids(paths.evaluations(item))
-    folder = paths.figures(params.scale, item)
+def plot_fig4(summary: Mapping[str, Any], arrays: Path, folder: Path) -> None:
+    """Draw Figs. 4 and S7."""
+    curves, grids = curves_of(summary), load_grids(arrays)
     save_figure(draw_fig4(curves, grids, summary), folder / "fig4")
     save_figure(draw_figS7(curves, grids, summary), folder / "figS7")
+
+
+def plot_table1(summary: Mapping[str, Any], arrays: Path, folder: Path) -> None:
+    """Set Tab. 1, draw Figs. 2 and S4 to S6."""
+    examples = load_examples(arrays)
+    write_table(table1(summary), folder / "table1")
+    save_figure(draw_fig2(examples, summary), folder / "fig2")
+    save_figure(draw_figS4(examples, summary), folder / "figS4")
+    for example, name in enumerate(("figS5", "figS6")):
+        save_figure(draw_figS5(examples, summary, example=example), folder / name)
+
+
+PLOTS = {"fig4": plot_fig4, "table1": plot_table1}
+
+
+def plot(params: Params, item: str) -> None:
+    """Draw the figures of an evaluation, and set its tables."""
+    summary = read_json(paths.metrics(params.scale, item))
+    PLOTS[item](summary, paths.evaluations(item), paths.figures(params.scale, item))
 
 
 if __name__ == "__main__":

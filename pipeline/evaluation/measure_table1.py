@@ -1,0 +1,150 @@
+"""Sample and measure what Tab. 1 and Figs. 2 and S4-S6 show: t against decoders of z, by layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pipeline import paths
+from pipeline.datasets.features import load_posterior, load_representations
+from pipeline.datasets.images import ImageSet
+from pipeline.evaluation.faithfulness import cosine_faithfulness
+from pipeline.evaluation.fid import FrechetReference, KernelReference, feature_statistics
+from pipeline.evaluation.mahendran_vedaldi import invert_representation
+from pipeline.evaluation.perceptual_features import load_extractor
+from pipeline.evaluation.reconstruction import reconstruction_quality
+from pipeline.evaluation.sampling import conditional_samples, decode_images, to_pixels
+from pipeline.evaluation.table1 import summarise_table1
+from pipeline.models.loading import load_autoencoder, load_baseline, load_cinn
+from pipeline.networks.layers import phi
+from pipeline.networks.loading import load_network
+from pipeline.params import Params
+from pipeline.storage import read_json, write_json, write_npz
+
+__all__ = ["measure_table1"]
+
+NETWORK = "alexnet"
+BATCH = 256
+"""Images that a network or decoder sees at once."""
+
+
+def measure_table1(params: Params, device: torch.device) -> None:
+    """Write data/evaluations/table1.npz and metrics/table1.json."""
+    settings, dataset = params.settings.evaluate["table1"], params.networks[NETWORK].dataset
+    weights = settings.extractor_weights
+    extractor = load_extractor(settings.extractor, weights and Path(weights), device)
+    autoencoder = load_autoencoder(paths.autoencoder(dataset)).to(device)
+    network = load_network(paths.network(NETWORK), device)
+    step = read_json(paths.network(NETWORK) / "config.json")["steps"][-1]
+    test, real = (ImageSet.load(paths.prepared(dataset), s) for s in ("test", "reference"))
+    rows = torch.arange(settings.inputs)
+    inputs = test.pixels(rows)
+    shown = _examples(test.label[rows], settings.examples)
+
+    reference = extractor.extract(real.pixels(rows))
+    frechet = FrechetReference(feature_statistics(reference))
+    kernel = KernelReference(reference, seed=params.seed)
+
+    def distances(images: np.ndarray) -> dict[str, float]:
+        features = extractor.extract(images)
+        fid = frechet.distance(feature_statistics(features))
+        return {"fid": fid, "kid": 1000 * kernel.distance(features).value}
+
+    # The posterior's mean, not a draw: the best that D can show, so the stricter floor.
+    mean = load_posterior(paths.posteriors(dataset), "test")[0][rows]
+    rebuilt = decode_images(autoencoder, mean.to(device))
+    measured: dict[str, Any] = {
+        "floor_real": distances(inputs),
+        "floor_reconstruction": distances(rebuilt),
+        "layers": {},
+    }
+    arrays = {"inputs": inputs[shown], "names": test.truth["species"].to_numpy(str)[shown]}
+    generator = torch.Generator().manual_seed(params.seed)
+    updates = []
+    for name, baseline in params.baselines.items():
+        layer = params.layers[baseline.layer]
+        z = load_representations(paths.representations(NETWORK, baseline.layer), step, "test")[rows]
+        z = z.float()
+        config = read_json(paths.cinn(NETWORK, baseline.layer) / "config.json")["model"]
+        t = load_cinn(config, _weights(paths.cinn(NETWORK, baseline.layer), step)).to(device)
+        v = torch.randn(settings.draws, len(z), config["features"], generator=generator)
+        drawn = [decode_images(autoencoder, conditional_samples(t, z, one)) for one in v]
+        v = torch.randn(len(shown), settings.samples, config["features"], generator=generator)
+        shown_z = z[shown].repeat_interleave(settings.samples, 0)
+        z_bar = conditional_samples(t, shown_z, v.flatten(0, 1)).unflatten(0, v.shape[:2])
+        decoder = load_baseline(paths.baseline(NETWORK, name)).to(device)
+        decoded = _decode(decoder, z, device)
+        inverted = invert_representation(
+            network,
+            layer.module,
+            z[shown].to(device),
+            tuple(test.images(rows[:1]).shape[1:]),
+            steps=settings.mahendran_steps,
+            seed=params.seed,
+        )
+        arrays |= {
+            f"{layer.layer}_ours": decode_images(autoencoder, z_bar),
+            f"{layer.layer}_dosovitskiy": decoded[shown],
+            f"{layer.layer}_mahendran": to_pixels(inverted).cpu().numpy(),
+        }
+        again = [_represent(network, layer.module, images, device) for images in (*drawn, rebuilt)]
+        measured["layers"][layer.layer] = {
+            "ours": [distances(images) for images in drawn],
+            "dosovitskiy": distances(decoded),
+            # Test images come in random order, so that the next one is another image.
+            "faithfulness": cosine_faithfulness(
+                np.stack(again[:-1], 1), z, z.roll(1, 0), again[-1]
+            ),
+        }
+        training = params.settings.train_baseline[name]
+        start = params.settings.train_autoencoder[dataset].steps if training.warm_start else 0
+        updates.append(start + training.steps)
+
+    summary = summarise_table1(
+        measured,
+        scale=params.scale,
+        seed=params.seed,
+        images=len(inputs),
+        size=inputs.shape[1],
+        label=extractor.label,
+        preparation=extractor.preparation,
+        updates_ours=params.settings.train_autoencoder[dataset].steps,
+        updates_dosovitskiy=min(updates),
+    )
+    summary["reconstruction"] = reconstruction_quality(inputs, rebuilt)
+    write_npz(paths.evaluations("table1"), **arrays)
+    write_json(paths.metrics(params.scale, "table1"), summary)
+
+
+def _examples(labels: Tensor, count: int) -> Tensor:
+    """The first image of as many classes as there are, then the following images: (count,)."""
+    first: list[int] = []
+    for row, label in enumerate(labels.tolist()):
+        if label not in {int(labels[seen]) for seen in first}:
+            first.append(row)
+    others = [row for row in range(len(labels)) if row not in first]
+    return torch.tensor([*first, *others][:count])
+
+
+def _weights(folder: Path, step: int) -> Path:
+    return folder / f"step-{step:06d}.safetensors"
+
+
+@torch.no_grad()
+def _decode(decoder: nn.Module, z: Tensor, device: torch.device) -> np.ndarray:
+    """Images (R, H, W, 3) uint8 that a decoder of z (R, ...) makes."""
+    parts = [to_pixels(decoder(part.to(device))).cpu() for part in z.split(BATCH)]
+    return torch.cat(parts).numpy()
+
+
+def _represent(network: nn.Module, module: str, pixels: np.ndarray, device: torch.device) -> Tensor:
+    """z = Phi(x) of images (R, H, W, 3) uint8: (R, ...) on the CPU."""
+    parts = []
+    for part in torch.from_numpy(pixels).split(BATCH):
+        images = part.to(device).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+        parts.append(phi(network, module, images).cpu())
+    return torch.cat(parts)
