@@ -21,7 +21,7 @@ from pipeline.evaluation.sampling import conditional_samples, decode_images, to_
 from pipeline.evaluation.table1 import summarise_table1
 from pipeline.models.loading import load_autoencoder, load_baseline, load_cinn
 from pipeline.networks.layers import phi
-from pipeline.networks.loading import load_network
+from pipeline.networks.loading import checkpoint_file, load_network
 from pipeline.params import Params
 from pipeline.storage import read_json, write_json, write_npz
 
@@ -70,7 +70,8 @@ def measure_table1(params: Params, device: torch.device) -> None:
         z = load_representations(paths.representations(NETWORK, baseline.layer), step, "test")[rows]
         z = z.float()
         config = read_json(paths.cinn(NETWORK, baseline.layer) / "config.json")["model"]
-        t = load_cinn(config, _weights(paths.cinn(NETWORK, baseline.layer), step)).to(device)
+        t = load_cinn(config, checkpoint_file(paths.cinn(NETWORK, baseline.layer), step))
+        t = t.to(device)
         v = torch.randn(settings.draws, len(z), config["features"], generator=generator)
         drawn = [decode_images(autoencoder, conditional_samples(t, z, one)) for one in v]
         v = torch.randn(len(shown), settings.samples, config["features"], generator=generator)
@@ -100,9 +101,7 @@ def measure_table1(params: Params, device: torch.device) -> None:
                 np.stack(again[:-1], 1), z, z.roll(1, 0), again[-1]
             ),
         }
-        training = params.settings.train_baseline[name]
-        start = params.settings.train_autoencoder[dataset].steps if training.warm_start else 0
-        updates.append(start + training.steps)
+        updates.append(read_json(paths.baseline(NETWORK, name) / "training.json")["updates"])
 
     summary = summarise_table1(
         measured,
@@ -112,10 +111,10 @@ def measure_table1(params: Params, device: torch.device) -> None:
         size=inputs.shape[1],
         label=extractor.label,
         preparation=extractor.preparation,
-        updates_ours=params.settings.train_autoencoder[dataset].steps,
+        updates_ours=read_json(paths.autoencoder(dataset) / "training.json")["updates"],
         updates_dosovitskiy=min(updates),
     )
-    summary["reconstruction"] = reconstruction_quality(inputs, rebuilt)
+    summary["reconstruction"] = reconstruction_quality(inputs, rebuilt, device)
     write_npz(paths.evaluations("table1"), **arrays)
     write_json(paths.metrics(params.scale, "table1"), summary)
 
@@ -128,10 +127,6 @@ def _examples(labels: Tensor, count: int) -> Tensor:
             first.append(row)
     others = [row for row in range(len(labels)) if row not in first]
     return torch.tensor([*first, *others][:count])
-
-
-def _weights(folder: Path, step: int) -> Path:
-    return folder / f"step-{step:06d}.safetensors"
 
 
 @torch.no_grad()

@@ -14,14 +14,23 @@ from pipeline.rendering import coats
 from pipeline.rendering.heads import BACKGROUNDS, draw_head, draw_patch
 from pipeline.rendering.species import SHAPES
 
-__all__ = ["COATS", "FACTORS", "SPECIES", "STYLES", "render_animals", "sample_animals", "vary"]
+__all__ = [
+    "COATS",
+    "FACTORS",
+    "RANGES",
+    "SPECIES",
+    "STYLES",
+    "render_animals",
+    "sample_animals",
+    "vary",
+]
 
 SPECIES: tuple[str, ...] = tuple(SHAPES)
 COATS: tuple[str, ...] = tuple(coats.COATS)
 STYLES = ("natural", "texture", "sketch")
 KINDS = ("natural", "stylized", "texture", "sketch")
 
-_RANGES = {
+RANGES = {
     "yaw": (-0.7, 0.7),
     "pitch": (-0.22, 0.22),
     "roll": (-0.1, 0.1),
@@ -39,7 +48,7 @@ _RANGES = {
 }
 """Range of every factor that is drawn uniformly; angles in radians, positions in half pictures."""
 
-FACTORS: tuple[str, ...] = ("species", "coat", "style", *_RANGES, *BACKGROUNDS)
+FACTORS: tuple[str, ...] = ("species", "coat", "style", *RANGES, *BACKGROUNDS)
 """Columns of a frame of factors."""
 
 _SCENES = np.array(
@@ -63,16 +72,16 @@ def sample_animals(count: int, seed: int) -> pd.DataFrame:
     """
     if count < 0:
         raise PipelineError(f"{count} images cannot be drawn: ask for zero or more.")
-    draws = np.random.default_rng(seed).uniform(size=(count, len(_RANGES) + 11))
+    draws = np.random.default_rng(seed).uniform(size=(count, len(RANGES) + 11))
     species = np.array(SPECIES)[(draws[:, 0] * len(SPECIES)).astype(int)]
     factors: dict[str, NDArray] = {
         "species": species,
         "coat": species.copy(),
         "style": np.full(count, "natural"),
     }
-    for column, (name, (low, high)) in enumerate(_RANGES.items(), start=1):
+    for column, (name, (low, high)) in enumerate(RANGES.items(), start=1):
         factors[name] = low + (high - low) * draws[:, column]
-    rest = draws[:, len(_RANGES) + 1 :]
+    rest = draws[:, len(RANGES) + 1 :]
     for i, (scene, brightness) in enumerate(((0, 2), (1, 3))):
         colour = _SCENES[(rest[:, scene] * len(_SCENES)).astype(int)]
         colour = colour * (0.65 + 0.6 * rest[:, brightness, None])

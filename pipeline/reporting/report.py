@@ -76,16 +76,25 @@ FIGURES = {
     ),
     "animals": (
         Drawing(
-            "species",
-            "The rendered animals, by species",
-            "Pose, light, coat and background vary from image to image and are known.",
-            "Rows of rendered animal heads, one row per species.",
+            "classes",
+            "The animals, by species",
+            "Of rendered ones, pose, light, coat and background vary from image to image and are "
+            "known.",
+            "Rows of animals, one row per species.",
         ),
         Drawing(
             "factors",
             "What each factor of a rendered animal changes",
             "One factor changes along each row, all others stay as they are.",
             "Rows of one rendered animal head in which one factor changes along the row.",
+        ),
+    ),
+    "digits": (
+        Drawing(
+            "classes",
+            "The digits of ColorMNIST, by class",
+            "Foreground and background colours are random, independent of the digit, and known.",
+            "Rows of handwritten digits in random colours, one row per digit.",
         ),
     ),
     "fig4": (
@@ -114,7 +123,7 @@ FIGURES = {
 }
 """The figures of each evaluation, both in the order of the report.
 
-A scale shows those of the evaluations that its claims rest on, and the animals where it has them.
+A scale shows those of the evaluations that its claims rest on, and the data sets where it has them.
 """
 
 PAPER = {"digit": ("2.57 %", "36.08 %"), "background": ("38.44 %", "2.76 %")}
@@ -276,6 +285,8 @@ def _images(root: Path, scale: str, item: str) -> list[Image]:
     folder = paths.figures(scale, item)
     images = []
     for drawing in FIGURES[item]:
+        if item in OPTIONAL and not (root / folder / f"{drawing.name}.png").exists():
+            continue
         for suffix in ("png", "pdf"):
             _require(root, scale, folder / f"{drawing.name}.{suffix}", f"plot@{item}")
         stem = (folder / drawing.name).relative_to("reports").as_posix()
@@ -403,7 +414,7 @@ def _cosines(numbers: Mapping[str, Any]) -> Table:
     return Table(title, head, rows, frozenset(range(1, 5)), note, stacked=True)
 
 
-def _animals(root: Path, scale: str) -> tuple[list[tuple[str, str]], list[Table]]:
+def _pictures(root: Path, scale: str) -> tuple[list[tuple[str, str]], list[Table]]:
     return [], []
 
 
@@ -523,12 +534,13 @@ def _duration(seconds: float) -> str:
 
 PARTS: dict[str, Callable[[Path, str], tuple[list[tuple[str, str]], list[Table]]]] = {
     "table1": _table1,
-    "animals": _animals,
+    "animals": _pictures,
+    "digits": _pictures,
     "fig4": _fig4,
 }
 """The facts and tables of each evaluation, in the order of the report."""
 
-OPTIONAL = ("animals",)
+OPTIONAL = ("animals", "digits")
 """Shown where they were drawn: no claim rests on them."""
 
 

@@ -38,6 +38,7 @@ def train_autoencoder(params: Params, item: str, device: torch.device) -> None:
     with new_folder(paths.autoencoder(item)) as folder:
         write_safetensors(folder / "model.safetensors", model.state_dict())
         write_json(folder / "config.json", model.arguments)
+        write_json(folder / "training.json", {"updates": settings.steps})
     write_json(paths.metrics(params.scale, f"train_autoencoder-{item}"), validation)
     checkpoints.clear()
 

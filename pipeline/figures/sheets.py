@@ -1,9 +1,9 @@
-"""Contact sheets of rendered animals: what the species are, and what each factor changes.
+"""Contact sheets: rows of labelled images, such as what the species are or a factor changes.
 
 Draws from pixels alone: images are uint8 of shape (..., H, W, 3), H and W the same in all rows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.errors import PipelineError
 from pipeline.figures.drawing import figure_style
 
-__all__ = ["draw_factors", "draw_species"]
+__all__ = ["draw_sheet"]
 
 Pixels = NDArray[np.uint8]
 
@@ -22,40 +22,19 @@ GAP = 2
 """White pixels between two images."""
 
 
-def draw_species(images: Pixels, names: Sequence[str]) -> Figure:
-    """One row of images (S, K, H, W, 3) per species, under each other, with its name.
-
-    Raises:
-        PipelineError: arrays whose shapes do not fit.
-    """
-    images = np.asarray(images)
-    if len(names) != len(images):
-        raise PipelineError(
-            f"{len(names)} names of species do not fit {len(images)} rows of images: "
-            "give one name per row."
-        )
-    if len(set(names)) < len(names):
-        raise PipelineError("two rows of images have the same name: give each species one row.")
-    return _sheet(dict(zip(names, images, strict=True)))
-
-
-def draw_factors(rows: Mapping[str, Pixels]) -> Figure:
-    """One labelled row of images (K, H, W, 3) per factor or variant, in the mapping's order.
+def draw_sheet(rows: Mapping[str, Pixels]) -> Figure:
+    """One labelled row of images (K, H, W, 3) per species, factor or variant, in that order.
 
     Rows may differ in their number of images.
 
     Raises:
         PipelineError: arrays whose shapes do not fit.
     """
-    return _sheet(rows)
-
-
-def _sheet(rows: Mapping[str, Pixels]) -> Figure:
     pixels = {name: np.asarray(images) for name, images in rows.items()}
     if not pixels or not all(_fits(images) for images in pixels.values()):
         raise PipelineError(
-            "a sheet of animals needs uint8 images of shape (K, H, W, 3) in every row: "
-            "pass what render_animals returns."
+            "a contact sheet needs uint8 images of shape (K, H, W, 3) in every row: "
+            "pass images as they are stored."
         )
     if len({images.shape[1:] for images in pixels.values()}) > 1:
         raise PipelineError("the rows of a sheet hold images of different sizes: use one size.")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.figures.animals import draw_factors, draw_species
+from pipeline.figures.sheets import draw_sheet
 from pipeline.figures.drawing import save_figure
 
 
@@ -17,7 +17,7 @@ def pictures(*shape: int) -> np.ndarray:
 
 def test_species_have_their_names_and_images() -> None:
     images = pictures(3, 4)
-    figure = draw_species(images, ["tiger", "brown_bear", "pig"])
+    figure = draw_sheet(dict(zip(["tiger", "brown_bear", "pig"], images, strict=True)))
     (axes,) = figure.axes
     assert [text.get_text() for text in axes.texts] == ["tiger", "brown bear", "pig"]
     sheet = np.asarray(axes.images[0].get_array())
@@ -30,7 +30,7 @@ def test_species_have_their_names_and_images() -> None:
 
 def test_rows_of_factors_may_differ_in_length() -> None:
     rows = {"yaw": pictures(5), "coat swap": pictures(2)}
-    (axes,) = draw_factors(rows).axes
+    (axes,) = draw_sheet(rows).axes
     sheet = np.asarray(axes.images[0].get_array())
     assert sheet.shape == (34, 88, 3)
     assert (sheet[18:, 36:] == 255).all()
@@ -38,9 +38,9 @@ def test_rows_of_factors_may_differ_in_length() -> None:
 
 
 def test_sheets_are_the_same_bytes_twice(tmp_path: Path) -> None:
-    first = save_figure(draw_species(pictures(2, 3), ["a", "b"]), tmp_path / "first")
+    first = save_figure(draw_sheet({"a": pictures(3), "b": pictures(3)}), tmp_path / "first")
     with matplotlib.rc_context({"font.size": 20}):
-        second = save_figure(draw_species(pictures(2, 3), ["a", "b"]), tmp_path / "second")
+        second = save_figure(draw_sheet({"a": pictures(3), "b": pictures(3)}), tmp_path / "second")
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes()
 
@@ -57,11 +57,4 @@ def test_sheets_are_the_same_bytes_twice(tmp_path: Path) -> None:
 )
 def test_bad_rows(rows: dict[str, np.ndarray], message: str) -> None:
     with pytest.raises(PipelineError, match=message):
-        draw_factors(rows)
-
-
-def test_bad_names() -> None:
-    with pytest.raises(PipelineError, match="1 names of species do not fit 2 rows"):
-        draw_species(pictures(2, 3), ["tiger"])
-    with pytest.raises(PipelineError, match="same name"):
-        draw_species(pictures(2, 3), ["tiger", "tiger"])
+        draw_sheet(rows)

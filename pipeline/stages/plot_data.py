@@ -1,0 +1,35 @@
+"""Stage plot_data@animals: contact sheets of a data set."""
+
+import torch
+
+from pipeline import paths
+from pipeline.cli import run_stage
+from pipeline.datasets.images import ImageSet
+from pipeline.datasets.splits import load_split
+from pipeline.figures.drawing import save_figure
+from pipeline.figures.sheets import draw_sheet
+from pipeline.params import Params, PrepareAnimalsParams
+from pipeline.rendering.sheets import factor_rows
+
+CLASSES, IMAGES = 12, 8
+"""Of the sheet: at most so many classes, and images of each."""
+
+
+def plot_data(params: Params, item: str) -> None:
+    """Draw contact sheets of a data set: its classes, and what each factor of an image changes."""
+    settings, folder = params.settings.prepare[item], paths.figures(params.scale, item)
+    images = load_split(paths.prepared(item), "validation")
+    rows = {}
+    for label in images.label.unique()[:CLASSES]:
+        chosen = torch.nonzero(images.label == label).flatten()[:IMAGES]
+        known = isinstance(images, ImageSet)
+        name = images.truth["species"][int(chosen[0])] if known else str(int(label))
+        rows[name] = images.pixels(chosen)
+    save_figure(draw_sheet(rows), folder / "classes")
+    if isinstance(settings, PrepareAnimalsParams) and settings.source == "rendered":
+        sheet = factor_rows(settings.size, params.seed, IMAGES)
+        save_figure(draw_sheet(sheet), folder / "factors")
+
+
+if __name__ == "__main__":
+    run_stage("plot_data", plot_data, items="prepare", torch=False)
