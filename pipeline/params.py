@@ -436,6 +436,11 @@ def _check_settings(file: str, settings: ScaleParams, run: _RunParams) -> None:
             "train_network.squeezenet, which count from 0",
         )
     table1, animals = settings.evaluate["table1"], settings.prepare["animals"]
+    if table1.extractor == "inception" and table1.extractor_weights is None:
+        raise PipelineError(
+            f"{file}: evaluate.table1.extractor_weights is missing; the extractor inception needs "
+            "the folder with its weights."
+        )
     most = min(animals.test, animals.reference)
     for name, count, reason in (
         ("inputs", most, "images that prepare.animals leaves for test and for reference each"),
@@ -444,7 +449,10 @@ def _check_settings(file: str, settings: ScaleParams, run: _RunParams) -> None:
         value = getattr(table1, name)
         if value > count:
             raise _bad(
-                file, ("evaluate", "table1", name), value, f"at most {count}, the number of {reason}"
+                file,
+                ("evaluate", "table1", name),
+                value,
+                f"at most {count}, the number of {reason}",
             )
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.figures.sheets import draw_sheet
 from pipeline.figures.drawing import save_figure
+from pipeline.figures.sheets import draw_sheet
 
 
 def pictures(*shape: int) -> np.ndarray:

@@ -83,7 +83,7 @@ def measure_table1(params: Params, device: torch.device) -> None:
             network,
             layer.module,
             z[shown].to(device),
-            tuple(test.images(rows[:1]).shape[1:]),
+            (3, *inputs.shape[1:3]),
             steps=settings.mahendran_steps,
             seed=params.seed,
         )

@@ -22,8 +22,9 @@ def plot_data(params: Params, item: str) -> None:
     rows = {}
     for label in images.label.unique()[:CLASSES]:
         chosen = torch.nonzero(images.label == label).flatten()[:IMAGES]
-        known = isinstance(images, ImageSet)
-        name = images.truth["species"][int(chosen[0])] if known else str(int(label))
+        name = str(int(label))
+        if isinstance(images, ImageSet):
+            name = images.truth["species"][int(chosen[0])]
         rows[name] = images.pixels(chosen)
     save_figure(draw_sheet(rows), folder / "classes")
     if isinstance(settings, PrepareAnimalsParams) and settings.source == "rendered":
