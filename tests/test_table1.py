@@ -38,6 +38,7 @@ def test_records(numbers: dict[str, Any]) -> None:
 def test_what_was_measured_is_said(numbers: dict[str, Any]) -> None:
     assert (numbers["images"], numbers["draws"], numbers["size"]) == (2048, 3, 64)
     assert (numbers["scale"], numbers["seed"], numbers["label"]) == ("laptop", 7, "FID-EN0")
+    assert numbers["reconstruction_psnr"] == 22.1
     assert (numbers["fid_floor_real"], numbers["kid_floor_reconstruction"]) == (10, 9)
     assert numbers["updates_ours"] == numbers["updates_dosovitskiy"] == 9000
 
@@ -119,6 +120,7 @@ def with_draws(count: int, layers: tuple[str, ...]) -> dict[str, Any]:
     [
         (drop("fc7", "layers"), "lack 'fc7'.*evaluate@table1"),
         (drop("floor_real"), "lack 'floor_real'"),
+        (drop("reconstruction"), "lack 'reconstruction'"),
         (drop("kid", "layers", "conv5", "dosovitskiy"), "lack 'kid'"),
         (drop("faithfulness_se", "layers", "fc8", "faithfulness"), "lack 'faithfulness_se'"),
         (with_distance(float("nan")), "fid = nan for 'fc7'"),

@@ -60,6 +60,7 @@ def measure_table1(params: Params, device: torch.device) -> None:
     measured: dict[str, Any] = {
         "floor_real": distances(inputs),
         "floor_reconstruction": distances(rebuilt),
+        "reconstruction": reconstruction_quality(inputs, rebuilt, device),
         "layers": {},
     }
     arrays = {"inputs": inputs[shown], "names": test.truth["species"].to_numpy(str)[shown]}
@@ -114,7 +115,6 @@ def measure_table1(params: Params, device: torch.device) -> None:
         updates_ours=read_json(paths.autoencoder(dataset) / "training.json")["updates"],
         updates_dosovitskiy=min(updates),
     )
-    summary["reconstruction"] = reconstruction_quality(inputs, rebuilt, device)
     write_npz(paths.evaluations("table1"), **arrays)
     write_json(paths.metrics(params.scale, "table1"), summary)
 

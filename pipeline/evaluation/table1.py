@@ -45,6 +45,7 @@ def summarise_table1(
 
     - `floor_real`, `floor_reconstruction`: `{"fid", "kid"}` of other real images, and of D(E(x)),
       which no sample that D decodes can be expected to beat
+    - `reconstruction`: what `reconstruction_quality` returned for D(E(x))
     - `layers`: `{layer: {"ours": [{"fid", "kid"}, ...], "dosovitskiy": {"fid", "kid"},
       "faithfulness": {...}}}` for every layer of Table 1: one entry of `ours` per sample draw, the
       same number for each, and what `cosine_faithfulness` returned
@@ -52,6 +53,7 @@ def summarise_table1(
     The result, flat numbers, which `dvc metrics show` lists:
 
     - the arguments, `draws`, `fid_floor_real`, `kid_floor_real` and the same for `reconstruction`
+    - `reconstruction_l1`, `_psnr`, `_perceptual`
     - `fid_ours_<layer>` (mean over draws), `fid_dosovitskiy_<layer>`, `faithfulness_<layer>`
     - `fid_smallest_ratio`: FID D&B / FID ours, the smallest over the layers (claim T1.a);
       `fid_layers_better`, `fid_layers_better_every_draw`, `kid_layers_better`: number of layers
@@ -127,6 +129,10 @@ def _summarise(measured: Mapping[str, Any], about: Mapping[str, Any]) -> dict[st
         for metric in ("fid", "kid"):
             value = _number(measured[f"floor_{floor}"], metric, f"floor_{floor}")
             summary[f"{metric}_floor_{floor}"] = _rounded(value)
+
+    for key in ("l1", "psnr", "perceptual"):
+        value = _number(measured["reconstruction"], key, "reconstruction")
+        summary[f"reconstruction_{key}"] = _rounded(value)
 
     records = []
     for i, name in enumerate(LAYERS):

@@ -121,6 +121,9 @@ def _table1(summary: Mapping[str, Any]) -> TextTable:
         f"{label}: Fréchet distance of features at {summary['preparation']}."
         + ("" if label == "FID" else " It is on another scale than the paper's FID."),
         f"Floors: other real images {floors[0]}; the autoencoder's reconstructions {floors[1]}.",
+        f"D(E(x)) of these images: L1 {summary['reconstruction_l1']:.4f} in [0, 1], PSNR "
+        f"{summary['reconstruction_psnr']:.1f} dB, LPIPS-type distance (EfficientNet-Lite0, "
+        f"unweighted) {summary['reconstruction_perceptual']:.2f}.",
         f"± of distances: standard deviation over {summary['draws']} sample draws; of faithfulness:"
         " standard error over inputs.",
         "Faithfulness: cosine of a sample's representation with z, where 0 is that of other images "
@@ -131,8 +134,8 @@ def _table1(summary: Mapping[str, Any]) -> TextTable:
     title = "Table 1. Fréchet distances of layer visualisations of AlexNet from images"
     # Two decimals suit distances around 20, none those in the thousands.
     largest = max(record["fid_dosovitskiy"] for record in summary["layers"])
-    decimals = 1 if largest < 1000 else 0
-    return TextTable(title, head, rows, (0, 1, 1, decimals, decimals, 2, 2, 3), notes)
+    decimals, kid = (1, 2) if largest < 1000 else (0, 0)
+    return TextTable(title, head, rows, (0, 1, 1, decimals, decimals, kid, kid, 3), notes)
 
 
 def _csv(table: TextTable) -> str:
