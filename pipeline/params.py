@@ -40,6 +40,7 @@ __all__ = [
     "TrainBaselineParams",
     "TrainCinnParams",
     "TrainDigitsAutoencoderParams",
+    "TrainEvaluatorParams",
     "TrainImageAutoencoderParams",
     "TrainNetworkParams",
     "TrainSemanticParams",
@@ -77,6 +78,10 @@ Name = Annotated[
         "a name of lower-case letters, digits, '-' and '_'",
         lambda v: re.fullmatch(r"[a-z0-9][a-z0-9_-]*", v) is not None,
     ),
+]
+Columns = Annotated[
+    tuple[str, ...],
+    Rule("a list of columns without repetitions, or []", lambda v: len(set(v)) == len(v)),
 ]
 
 # --- sections of scales/<scale>.yaml -------------------------------------------------------------
@@ -191,6 +196,22 @@ class TrainAlexNetParams(TrainNetworkParams):
 
 
 @dataclass(frozen=True)
+class TrainEvaluatorParams:
+    """Training of the evaluator, which reads `classes` and `numbers` of the ground truth."""
+
+    classes: Columns
+    numbers: Columns
+    steps: Count
+    batch_size: Several
+    learning_rate: Positive
+    weight_decay: NonNegative
+    width: Count
+    blur: Fraction
+    noise: NonNegative
+    validate_every: Count
+
+
+@dataclass(frozen=True)
 class ExtractParams:
     """Computing z for every image, once: the layers, with the shape of z without the batch."""
 
@@ -275,6 +296,7 @@ class ScaleParams:
     train_network: Annotated[
         dict[str, Any], Items({"squeezenet": TrainNetworkParams, "alexnet": TrainAlexNetParams})
     ]
+    train_evaluator: Annotated[dict[str, Any], Items({"animals": TrainEvaluatorParams})]
     extract: dict[Name, ExtractParams]
     train_semantic: dict[Name, TrainSemanticParams]
     train_cinn: dict[Name, TrainCinnParams]
@@ -424,6 +446,8 @@ def _check_settings(file: str, settings: ScaleParams, run: _RunParams) -> None:
             )
     for name, semantic in settings.train_semantic.items():
         _check_factors(file, ("train_semantic", name), semantic)
+    for name, evaluator in settings.train_evaluator.items():
+        _check_attributes(file, ("train_evaluator", name), evaluator)
     _check_batches(file, settings, run)
 
     fig4, checkpoints = settings.evaluate["fig4"], settings.train_network["squeezenet"].checkpoints
@@ -493,13 +517,28 @@ def _check_factors(file: str, where: tuple[str, ...], semantic: TrainSemanticPar
             _same_items(file, _dotted(*where, field), value, semantic.factors, "factor")
 
 
+def _check_attributes(file: str, where: tuple[str, ...], evaluator: TrainEvaluatorParams) -> None:
+    if not (evaluator.classes or evaluator.numbers):
+        raise PipelineError(
+            f"{file}: {_dotted(*where)} names nothing to read; name a column of the ground truth "
+            "in classes or numbers."
+        )
+    if set(evaluator.classes) & set(evaluator.numbers):
+        raise _bad(
+            file,
+            (*where, "numbers"),
+            list(evaluator.numbers),
+            f"a list of columns none of which {_dotted(*where, 'classes')} names",
+        )
+
+
 def _check_batches(file: str, settings: ScaleParams, run: _RunParams) -> None:
     digits, animals = settings.prepare["digits"], settings.prepare["animals"]
     train = {"digits": digits.train * digits.colourings_train, "animals": animals.train}
     tables = (run.networks, run.layers, run.baselines)
     of_item = {name: row.dataset for table in tables for name, row in table.items()}
     trainings = ("train_autoencoder", "train_semantic", "train_network", "train_cinn")
-    for section in (*trainings, "train_baseline"):
+    for section in (*trainings, "train_evaluator", "train_baseline"):
         for name, training in getattr(settings, section).items():
             images = train[of_item.get(name, name)]
             if training.batch_size > images:
@@ -573,10 +612,10 @@ def _convert(value: Any, hint: Any, file: str, where: tuple[str, ...]) -> Any:
             raise _unknown(file, where, value, get_args(hint), "value")
         result, fits = value, value in get_args(hint)
     elif get_origin(hint) is tuple:
-        fits = isinstance(value, list) and len(value) > 0
-        if fits:
+        result, fits = value, isinstance(value, list) and (len(value) > 0 or rule is not None)
+        if fits:  # a rule says itself whether a list may be empty
             item = get_args(hint)[0]
-            return tuple(_convert(v, item, file, (*where, str(i))) for i, v in enumerate(value))
+            result = tuple(_convert(v, item, file, (*where, str(i))) for i, v in enumerate(value))
     elif get_origin(hint) is dict:
         fits = isinstance(value, dict)
         if fits:

@@ -14,6 +14,7 @@ __all__ = [
     "claims",
     "costs",
     "evaluations",
+    "evaluator",
     "features",
     "figures",
     "metrics",
@@ -55,6 +56,11 @@ def evaluations(figure: str) -> Path:
 def autoencoder(dataset: str) -> Path:
     """Folder of the autoencoder E, D of a data set."""
     return Path("models/autoencoder") / dataset
+
+
+def evaluator(dataset: str) -> Path:
+    """Folder of the network that reads a data set's factors from images."""
+    return Path("models/evaluator") / dataset
 
 
 def network(network: str) -> Path:

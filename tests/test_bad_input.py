@@ -29,7 +29,11 @@ def item_of(stage: str) -> list[str]:
         return []
     if stage in {"evaluate", "plot"}:
         return ["fig4"]
-    items = {"train_cinn": "squeezenet-fire8", "train_baseline": "dosovitskiy-fc7"}
+    items = {
+        "train_cinn": "squeezenet-fire8",
+        "train_baseline": "dosovitskiy-fc7",
+        "train_evaluator": "animals",
+    }
     return [items.get(stage, "squeezenet" if stage in {"train_network", "extract"} else "digits")]
 
 
@@ -275,6 +279,16 @@ def test_a_concept_that_does_not_exist(prepared: Path, change: Any, refused: Any
             path = paths.posteriors("digits") / f"{split}-{moment}.npy"
             write_npy(path, torch.ones(images, 16).numpy())
     assert refused("train_semantic").startswith("ColorMNIST has no concept 'shape'")
+
+
+def test_a_factor_that_does_not_exist(change: Any, run: Any, refused: Any) -> None:
+    for split in ("train", "validation", "test", "reference"):
+        change(SMOKE, f"prepare.animals.{split}", 40)
+    change(SMOKE, "train_evaluator.animals.numbers", ["yaw", "Eyeglasses"])
+    assert run("prepare", "animals")[0] == 0
+    sentence = refused("train_evaluator")
+    assert sentence.startswith("the ground truth has no column 'Eyeglasses' for train_evaluator")
+    assert "label, species, coat, style, yaw, pitch, roll" in sentence
 
 
 # --- places that cannot be written ---------------------------------------------------------------

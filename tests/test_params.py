@@ -87,6 +87,13 @@ def test_checkpoints_are_even_and_end_with_the_training(project: Path) -> None:
     assert len({b - a for a, b in zip(steps, steps[1:], strict=False)}) == 1
 
 
+@pytest.mark.parametrize("empty", ["classes", "numbers"])
+def test_an_evaluator_needs_no_numbers_or_no_classes(project: Path, empty: str) -> None:
+    change(project, LAPTOP, f"train_evaluator.animals.{empty}", [])
+    evaluator = load_params().settings.train_evaluator["animals"]
+    assert getattr(evaluator, empty) == () and evaluator.classes + evaluator.numbers
+
+
 def test_sizes_may_be_given_per_factor(project: Path) -> None:
     sizes = {"digit": 10, "foreground": 3, "background": 3}
     change(project, LAPTOP, "train_semantic.digits.sizes", sizes)
@@ -144,6 +151,10 @@ BAD = [
     (LAPTOP, "train_autoencoder.digits.widths", [64, -1], "widths.1 is -1; it must be a whole"),
     (LAPTOP, "train_semantic.digits.rho", 1, "rho is 1; it must be a number from 0 to below 1"),
     (LAPTOP, "train_semantic.digits.sizes", "big", "sizes is 'big'; it must be auto or a mapping"),
+    (LAPTOP, "train_evaluator.animals.numbers", "yaw", "numbers is 'yaw'; it must be a list of"),
+    (LAPTOP, "train_evaluator.animals.numbers", ["x", "x"], "columns without repetitions, or []"),
+    (LAPTOP, "train_evaluator.animals.classes", [3], "classes.0 is 3; it must be text"),
+    (LAPTOP, "train_evaluator.animals.blur", 1.5, "it must be a number from 0 to below 1"),
     # keys
     (LAPTOP, f"{CINN}.stpes", 5, f"{CINN}.stpes is not a known key (did you mean steps?)"),
     (LAPTOP, f"{CINN}.steps", DELETE, f"{CINN}.steps is missing; it must be a whole number"),
@@ -216,6 +227,8 @@ BAD = [
     (LAPTOP, "evaluate.table1.extractor", "inception", "extractor inception needs the folder"),
     (LAPTOP, "evaluate.fig4.early", 18, "late is 18; it must be above evaluate.fig4.early (18)"),
     (LAPTOP, "prepare.digits.source", "mnist", "prepare.digits.folder is missing; source mnist"),
+    (LAPTOP, "train_evaluator.animals.batch_size", 24001, "it must be at most 24000, the number"),
+    (LAPTOP, "train_evaluator.animals.numbers", ["species"], "none of which train_evaluator"),
     (LAPTOP, "train_cinn.alexnet-fc7.batch_size", 24001, "it must be at most 24000, the number"),
     (LAPTOP, "train_baseline.dosovitskiy-fc7.batch_size", 24001, "it must be at most 24000"),
     (LAPTOP, "prepare.animals.source", "photographs", "prepare.animals.folders is missing; source"),
@@ -234,6 +247,15 @@ def test_a_mistake_is_told(project: Path, file: str, key: str, value: Any, sente
     text = message()
     assert text.startswith(f"{file}: ")
     assert sentence in text
+
+
+def test_an_evaluator_of_nothing(project: Path) -> None:
+    for kind in ("classes", "numbers"):
+        change(project, LAPTOP, f"train_evaluator.animals.{kind}", [])
+    assert message() == (
+        f"{LAPTOP}: train_evaluator.animals names nothing to read; name a column of the ground "
+        "truth in classes or numbers."
+    )
 
 
 def test_more_digits_than_mnist_has(project: Path) -> None:

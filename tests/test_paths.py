@@ -11,6 +11,7 @@ def test_paths() -> None:
     assert paths.evaluations("fig4") == Path("data/evaluations/fig4.npz")
     assert paths.autoencoder("digits") == Path("models/autoencoder/digits")
     assert paths.network("squeezenet") == Path("models/network/squeezenet")
+    assert paths.evaluator("animals") == Path("models/evaluator/animals")
     assert paths.semantic("digits") == Path("models/semantic/digits")
     assert paths.cinn("alexnet", "alexnet-fc7") == Path("models/cinn/alexnet/alexnet-fc7")
     assert paths.baseline("alexnet", "b") == Path("models/baseline/alexnet/b")

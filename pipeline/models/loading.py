@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pipeline.errors import PipelineError
 from pipeline.models.autoencoder import DigitsAutoencoder
 from pipeline.models.embedding import build_embedding
+from pipeline.models.evaluator import Evaluator
 from pipeline.models.image_autoencoder import ImageAutoencoder
 from pipeline.models.inn import ConditionalINN, InvertibleNetwork, SemanticINN
 from pipeline.models.inversion import InversionDecoder
@@ -23,6 +24,7 @@ __all__ = [
     "load_autoencoder",
     "load_baseline",
     "load_cinn",
+    "load_evaluator",
     "load_semantic",
 ]
 
@@ -43,6 +45,12 @@ def load_autoencoder(folder: Path) -> Autoencoder:
 def load_baseline(folder: Path) -> InversionDecoder:
     """Read a trained decoder of one layer, in evaluation mode."""
     model = InversionDecoder(**read_json(folder / "config.json"))
+    return _with_weights(model, folder / "model.safetensors")
+
+
+def load_evaluator(folder: Path) -> Evaluator:
+    """Read a trained evaluator, in evaluation mode."""
+    model = Evaluator(**read_json(folder / "config.json"))
     return _with_weights(model, folder / "model.safetensors")
 
 

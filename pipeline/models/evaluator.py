@@ -1,0 +1,101 @@
+"""The evaluator, a small network that reads known factors from images; never interpreted itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.errors import PipelineError
+
+__all__ = ["ClassValue", "Evaluator"]
+
+ClassValue = str | int | bool
+"""What a class is called in the ground truth: a species, or whether there are glasses."""
+
+SMALLEST = 4
+"""Height and width of the smallest feature map."""
+HIDDEN = 256  # units between the feature map and the factors
+
+
+class Evaluator(nn.Module):
+    """Images (B, 3, size, size) in [-1, 1] to the factors they were made from.
+
+    Every 2x2 square of pixels becomes channels; then each [convolution, BatchNorm, ReLU] halves the
+    image and doubles the channels, `width` at first, until 4x4 are left, which keep where things
+    are. One hidden layer leads to all factors. Factors that go together in the training images, as
+    a species and its coat do, are not told apart.
+
+    Args:
+        size: height and width of the images, a power of two of at least 16.
+        width: channels of the first convolution.
+        classes: factors with classes: name, and what its classes are called in the ground truth.
+        numbers: factors with a value on a line. A direction all around the circle is none.
+
+    Raises:
+        PipelineError: another size.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        width: int,
+        classes: Sequence[tuple[str, Sequence[ClassValue]]],
+        numbers: Sequence[str],
+    ) -> None:
+        super().__init__()
+        if size < 16 or size & (size - 1):
+            raise PipelineError(f"no evaluator for images of {size} px: use 16, 32, 64 or 128.")
+        self.size = size
+        self.classes = {name: tuple(values) for name, values in classes}
+        self.numbers = tuple(numbers)
+        self.arguments = {  # to build it again
+            "size": size,
+            "width": width,
+            "classes": [[name, list(values)] for name, values in self.classes.items()],
+            "numbers": list(numbers),
+        }
+        self.layers = nn.Sequential(nn.PixelUnshuffle(2), *_convolution(12, width, stride=1))
+        for _ in range((size // (2 * SMALLEST)).bit_length() - 1):
+            self.layers.extend(_convolution(width, 2 * width, stride=2))
+            width *= 2
+        self.sizes = [*(len(values) for values in self.classes.values()), len(self.numbers)]
+        self.head = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(width * SMALLEST**2, HIDDEN),
+            nn.ReLU(),
+            nn.Linear(HIDDEN, sum(self.sizes)),
+        )
+        self.register_buffer("mean", torch.zeros(len(self.numbers)))
+        self.register_buffer("scale", torch.ones(len(self.numbers)))
+        self.mean: Tensor
+        self.scale: Tensor
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def fit_scale(self, numbers: Tensor) -> None:
+        """Take mean and standard deviation of each number from training images' (R, numbers)."""
+        self.mean.copy_(numbers.mean(0))
+        std = (numbers - self.mean).square().mean(0).sqrt()
+        self.scale.copy_(torch.where(std > 0, std, 1.0))  # a constant has no scale
+
+    def standardise(self, numbers: Tensor) -> Tensor:
+        """Numbers (B, numbers) in units of their spread over the training images."""
+        return (numbers - self.mean) / self.scale
+
+    def forward(self, images: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Logits (B, K) per factor with K classes, and standardised numbers (B, numbers)."""
+        outputs = self.head(self.layers(images)).float()
+        *logits, numbers = outputs.split(self.sizes, 1)
+        return dict(zip(self.classes, logits, strict=True)), numbers
+
+    def read(self, images: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Index of the likeliest class (B,) per factor, and numbers (B, numbers) in their units."""
+        logits, numbers = self(images)
+        best = {name: values.argmax(1) for name, values in logits.items()}
+        return best, numbers * self.scale + self.mean
+
+
+def _convolution(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
+    convolution = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+    return [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]

@@ -1,0 +1,102 @@
+"""Training of the evaluator, which reads known factors from images, blurred ones included."""
+
+from __future__ import annotations
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+from torch.nn import functional as F
+
+from pipeline.datasets.attributes import Attributes, class_values
+from pipeline.datasets.blur import gaussian_blur
+from pipeline.datasets.images import ImageSet
+from pipeline.evaluation.attributes import attribute_quality, read_attributes
+from pipeline.models.evaluator import Evaluator
+from pipeline.params import TrainEvaluatorParams
+from pipeline.training.checkpoints import CheckpointFolder
+from pipeline.training.log import TrainingLog
+from pipeline.training.loop import FitResult, cosine, fit
+
+__all__ = ["build_evaluator", "degrade", "fit_evaluator"]
+
+
+def build_evaluator(data: ImageSet, settings: TrainEvaluatorParams) -> Evaluator:
+    """An untrained evaluator of the factors that `settings` name, for the images of `data`.
+
+    Weights are drawn from the global random state. Raises PipelineError for a name that the ground
+    truth does not have, or not as a class or number.
+    """
+    classes = class_values(data.truth, settings.classes, settings.numbers)
+    size = data.array.shape[1]
+    model = Evaluator(size, settings.width, list(classes.items()), settings.numbers)
+    model.fit_scale(Attributes.of(data.truth, {}, settings.numbers).numbers)
+    return model
+
+
+def degrade(images: Tensor, blur: float, noise: float, generator: torch.Generator) -> Tensor:
+    """Images (B, 3, H, W) in [-1, 1] with a random amount of blur and of noise each.
+
+    Decoded and generated images lack fine detail, and the evaluator must not depend on it. The
+    standard deviations are uniform from 0 to `blur`, as a share of the height, and to `noise`.
+    """
+    draws = torch.rand(2, len(images), generator=generator, device=images.device)
+    images = gaussian_blur(images, draws[0] * blur * images.shape[2])
+    normal = torch.randn(images.shape, generator=generator, device=images.device)
+    return images + noise * draws[1].view(-1, 1, 1, 1) * normal
+
+
+def fit_evaluator(
+    model: Evaluator,
+    train: ImageSet,
+    validation: ImageSet,
+    settings: TrainEvaluatorParams,
+    *,
+    seed: int,
+    fabric: Fabric,
+    checkpoints: CheckpointFolder,
+    log: TrainingLog,
+) -> FitResult:
+    """Train by cross entropy of each class and squared error of each standardised number, summed.
+
+    Validations read images as they are, without blur and noise.
+    """
+    optimizer = torch.optim.AdamW(
+        model.parameters(),
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
+    truth = Attributes.of(train.truth, model.classes, model.numbers)
+
+    def objective(model: Evaluator, indices: Tensor, generator: torch.Generator) -> dict:
+        rows = indices.cpu()
+        images = train.images(rows).to(fabric.device)
+        logits, numbers = model(degrade(images, settings.blur, settings.noise, generator))
+        expected = model.standardise(truth.numbers[rows].to(fabric.device))
+        loss = (numbers - expected).square().mean(0).sum()
+        for name, values in logits.items():
+            loss = loss + F.cross_entropy(values, truth.classes[name][rows].to(fabric.device))
+        return {"loss": loss}
+
+    def validate(model: Evaluator) -> dict[str, float]:
+        readings = read_attributes(model, validation.pixels(slice(None)))
+        quality = attribute_quality(readings, validation.truth, model.numbers)
+        kinds = ("accuracy", "r2")
+        return {f"{k}_{name}": q[k] for name, q in quality.items() for k in kinds if k in q}
+
+    return fit(
+        model,
+        objective,
+        optimizer,
+        steps=settings.steps,
+        batch_size=settings.batch_size,
+        dataset_size=len(train),
+        seed=seed,
+        fabric=fabric,
+        checkpoints=checkpoints,
+        log=log,
+        log_every=max(1, settings.steps // 100),
+        validate=validate,
+        validate_every=settings.validate_every,
+        schedule=cosine(settings.steps, warmup=min(100, settings.steps // 10)),
+    )
