@@ -338,11 +338,11 @@ class BaselineParams:
 
 @dataclass(frozen=True)
 class FigureParams:
-    """What a figure or table is about, and made from; `besides` names one more input for DVC."""
+    """What a figure or table is about, and made from; `besides` names two more inputs for DVC."""
 
     dataset: Name
     network: Name
-    besides: str
+    besides: tuple[str, ...]
 
 
 @dataclass(frozen=True)

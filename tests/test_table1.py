@@ -27,6 +27,7 @@ def test_records(numbers: dict[str, Any]) -> None:
         assert record["kid_ours"] == pytest.approx(record["fid_ours"] / 10, rel=1e-5)
         assert record["fid_dosovitskiy"] == DOSOVITSKIY[layer]
         assert record["faithfulness"] == FAITHFULNESS[layer]
+        assert (record["species_ours"], record["species_dosovitskiy"]) == (0.96, 0.5)
         assert (record["paper_ours"], record["paper_ours_std"], record["paper_dosovitskiy"]) == (
             PAPER[layer]["ours"], PAPER[layer]["ours_std"], PAPER[layer]["dosovitskiy"],
         )  # fmt: skip
@@ -120,6 +121,7 @@ def with_draws(count: int, layers: tuple[str, ...]) -> dict[str, Any]:
     [
         (drop("fc7", "layers"), "lack 'fc7'.*evaluate@table1"),
         (drop("floor_real"), "lack 'floor_real'"),
+        (drop("species_real"), "lack 'species_real'"),
         (drop("reconstruction"), "lack 'reconstruction'"),
         (drop("kid", "layers", "conv5", "dosovitskiy"), "lack 'kid'"),
         (drop("faithfulness_se", "layers", "fc8", "faithfulness"), "lack 'faithfulness_se'"),

@@ -29,13 +29,15 @@ def encode_in_batches(
 
 
 @torch.no_grad()
-def reconstruction_error(model: Autoencoder, data: Images) -> float:
-    """Mean squared error per channel of D(z_bar), z_bar the posterior's mean; images in [-1, 1]."""
+def reconstruction_error(model: Autoencoder, mean: Tensor, data: Images) -> float:
+    """Mean squared error per channel of D(z_bar), with z_bar the posteriors' `mean` (R, N).
+
+    `data` are the R images that were encoded, in [-1, 1].
+    """
     device = next(model.parameters()).device
     total = 0.0
     for rows in torch.arange(len(data)).split(500):
-        images = data.images(rows).to(device)
-        error = images - model.decode(model.encode(images)[0])
+        error = data.images(rows).to(device) - model.decode(mean[rows].to(device))
         total += float(error.square().flatten(1).mean(1).sum())
     return total / len(data)
 

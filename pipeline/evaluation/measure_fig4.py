@@ -7,7 +7,7 @@ import torch
 
 from pipeline import paths
 from pipeline.datasets.digits import ColorDigits
-from pipeline.datasets.features import load_representations
+from pipeline.datasets.features import load_posterior, load_representations
 from pipeline.evaluation.encoding import reconstruction_error
 from pipeline.evaluation.fig4 import summarise_fig4
 from pipeline.evaluation.sampling import crossed_factors, crossed_samples, decode_images
@@ -53,6 +53,9 @@ def measure_fig4(params: Params, device: torch.device) -> None:
             samples = crossed_samples(t, z[shown], columns)
             arrays[f"{moment}_samples"] = decode_images(autoencoder, samples)
 
+    error = reconstruction_error(
+        autoencoder, load_posterior(paths.posteriors(dataset), "test")[0], test
+    )
     accuracy = read_json(paths.metrics(params.scale, f"train_network-{NETWORK}"))
     calibration = read_json(paths.cinn(NETWORK, LAYER) / "calibration.json")
     summary = summarise_fig4(
@@ -64,7 +67,7 @@ def measure_fig4(params: Params, device: torch.device) -> None:
         late=settings.late,
         scale=params.scale,
         seed=params.seed,
-        reconstruction_mse=reconstruction_error(autoencoder, test) / 4,  # of images in [0, 1]
+        reconstruction_mse=error / 4,  # of images in [0, 1]
         calibration=calibration,
         replicates=settings.bootstrap,
     )

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from pipeline import paths
-from pipeline.datasets.features import load_posterior, load_representations
+from pipeline.datasets.features import load_representations
 from pipeline.datasets.images import ImageSet
+from pipeline.evaluation.attributes import read_attributes
+from pipeline.evaluation.encoding import encode_in_batches
 from pipeline.evaluation.faithfulness import cosine_faithfulness
 from pipeline.evaluation.fid import FrechetReference, KernelReference, feature_statistics
 from pipeline.evaluation.mahendran_vedaldi import invert_representation
@@ -19,7 +21,7 @@ from pipeline.evaluation.perceptual_features import load_extractor
 from pipeline.evaluation.reconstruction import reconstruction_quality
 from pipeline.evaluation.sampling import conditional_samples, decode_images, to_pixels
 from pipeline.evaluation.table1 import summarise_table1
-from pipeline.models.loading import load_autoencoder, load_baseline, load_cinn
+from pipeline.models.loading import load_autoencoder, load_baseline, load_cinn, load_evaluator
 from pipeline.networks.layers import phi
 from pipeline.networks.loading import checkpoint_file, load_network
 from pipeline.params import Params
@@ -54,13 +56,25 @@ def measure_table1(params: Params, device: torch.device) -> None:
         fid = frechet.distance(feature_statistics(features))
         return {"fid": fid, "kid": 1000 * kernel.distance(features).value}
 
+    evaluator = load_evaluator(paths.evaluator(dataset)).to(device)
+    species = test.truth["species"].to_numpy(str)[rows]
+
+    def shows_its_species(images: np.ndarray) -> float:
+        """Share of images (R, H, W, 3) uint8 that the evaluator reads as their input's species."""
+        return float(np.mean(read_attributes(evaluator, images)["species"] == species))
+
     # The posterior's mean, not a draw: the best that D can show, so the stricter floor.
-    mean = load_posterior(paths.posteriors(dataset), "test")[0][rows]
+    mean = encode_in_batches(autoencoder, test)[0][rows]
     rebuilt = decode_images(autoencoder, mean.to(device))
     measured: dict[str, Any] = {
         "floor_real": distances(inputs),
         "floor_reconstruction": distances(rebuilt),
         "reconstruction": reconstruction_quality(inputs, rebuilt, device),
+        "species_real": shows_its_species(inputs),
+        "species_reconstruction": shows_its_species(rebuilt),
+        "accuracy": read_json(paths.metrics(params.scale, f"train_network-{NETWORK}"))[
+            "test_accuracy"
+        ],
         "layers": {},
     }
     arrays = {"inputs": inputs[shown], "names": test.truth["species"].to_numpy(str)[shown]}
@@ -97,6 +111,8 @@ def measure_table1(params: Params, device: torch.device) -> None:
         measured["layers"][layer.layer] = {
             "ours": [distances(images) for images in drawn],
             "dosovitskiy": distances(decoded),
+            "species_ours": float(np.mean([shows_its_species(images) for images in drawn])),
+            "species_dosovitskiy": shows_its_species(decoded),
             # Test images come in random order, so that the next one is another image.
             "faithfulness": cosine_faithfulness(
                 np.stack(again[:-1], 1), z, z.roll(1, 0), again[-1]

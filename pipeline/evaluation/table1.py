@@ -46,14 +46,18 @@ def summarise_table1(
     - `floor_real`, `floor_reconstruction`: `{"fid", "kid"}` of other real images, and of D(E(x)),
       which no sample that D decodes can be expected to beat
     - `reconstruction`: what `reconstruction_quality` returned for D(E(x))
+    - `accuracy` of AlexNet on test images
+    - `species_real`, `species_reconstruction`: share of these images and of D(E(x)) in which an
+      evaluator network reads the species of the input
     - `layers`: `{layer: {"ours": [{"fid", "kid"}, ...], "dosovitskiy": {"fid", "kid"},
-      "faithfulness": {...}}}` for every layer of Table 1: one entry of `ours` per sample draw, the
-      same number for each, and what `cosine_faithfulness` returned
+      "species_ours", "species_dosovitskiy", "faithfulness": {...}}}` for every layer of Table 1:
+      one entry of `ours` per sample draw, the same number for each, shares as above, and what
+      `cosine_faithfulness` returned
 
     The result, flat numbers, which `dvc metrics show` lists:
 
     - the arguments, `draws`, `fid_floor_real`, `kid_floor_real` and the same for `reconstruction`
-    - `reconstruction_l1`, `_psnr`, `_perceptual`
+    - `reconstruction_l1`, `_psnr`, `_perceptual`, `accuracy`, `species_real` and the like
     - `fid_ours_<layer>` (mean over draws), `fid_dosovitskiy_<layer>`, `faithfulness_<layer>`
     - `fid_smallest_ratio`: FID D&B / FID ours, the smallest over the layers (claim T1.a);
       `fid_layers_better`, `fid_layers_better_every_draw`, `kid_layers_better`: number of layers
@@ -69,7 +73,8 @@ def summarise_table1(
       high of all layers.
     - `layers`: one record per layer: `layer`, `fid_ours`, `fid_ours_std` and the same for `kid`,
       over draws; `fid_dosovitskiy`, `kid_dosovitskiy`; `faithfulness`, `faithfulness_se`, the
-      cosines `samples`, `other`, `reconstruction`; `paper_ours`, `paper_ours_std`,
+      cosines `samples`, `other`, `reconstruction`; `species_ours`, `species_dosovitskiy`;
+      `paper_ours`, `paper_ours_std`,
       `paper_dosovitskiy`
 
     Args:
@@ -134,6 +139,9 @@ def _summarise(measured: Mapping[str, Any], about: Mapping[str, Any]) -> dict[st
         value = _number(measured["reconstruction"], key, "reconstruction")
         summary[f"reconstruction_{key}"] = _rounded(value)
 
+    for key in ("accuracy", "species_real", "species_reconstruction"):
+        summary[key] = _rounded(_number(measured, key, "Table 1"))
+
     records = []
     for i, name in enumerate(LAYERS):
         faith, paper = layers[name]["faithfulness"], PAPER[name]
@@ -144,6 +152,8 @@ def _summarise(measured: Mapping[str, Any], about: Mapping[str, Any]) -> dict[st
             record[f"{metric}_dosovitskiy"] = _rounded(theirs[metric][i])
         for key in ("faithfulness", "faithfulness_se", "samples", "other", "reconstruction"):
             record[key] = _rounded(_number(faith, key, name))
+        for key in ("species_ours", "species_dosovitskiy"):
+            record[key] = _rounded(_number(layers[name], key, name))
         record |= {f"paper_{key}": value for key, value in paper.items()}
         records.append(record)
         for key in ("fid_ours", "fid_dosovitskiy", "faithfulness"):

@@ -402,16 +402,22 @@ def _cosines(numbers: Mapping[str, Any]) -> Table:
             record["layer"],
             *(f"{record[name]:.3f}" for name in ("other", "samples", "reconstruction")),
             f"{record['faithfulness']:.3f} ± {record['faithfulness_se']:.3f}",
+            *(f"{100 * record[f'species_{name}']:.1f} %" for name in ("ours", "dosovitskiy")),
         ]
         for record in numbers["layers"]
     ]
-    head = ["layer", "other images", "samples", "reconstructions", "faithfulness"]
+    head = ["layer", "other images", "samples", "reconstructions", "faithfulness",
+            "species kept, samples", "species kept, D&B"]  # fmt: skip
     note = (
-        "Cosine similarity of Phi(image) with the z of the input. Faithfulness places the samples "
-        "between the other images (0) and the reconstructions (1), ± standard error over inputs."
+        "Cosine similarity of Φ(image) with the z of the input. Faithfulness places the samples "
+        "between the other images (0) and the reconstructions (1), ± standard error over inputs. "
+        "Species kept: share of images in which an evaluator network, which is not AlexNet, reads "
+        f"the input's species; it reads {100 * numbers['species_real']:.1f} % of the real test "
+        f"images right and {100 * numbers['species_reconstruction']:.1f} % of the reconstructions. "
+        f"AlexNet's own test accuracy is {100 * numbers['accuracy']:.1f} %."
     )
     title = "How faithful the samples are to z"
-    return Table(title, head, rows, frozenset(range(1, 5)), note, stacked=True)
+    return Table(title, head, rows, frozenset(range(1, 7)), note, stacked=True)
 
 
 def _pictures(root: Path, scale: str) -> tuple[list[tuple[str, str]], list[Table]]:
