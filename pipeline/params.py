@@ -30,6 +30,7 @@ __all__ = [
     "EvaluateTable1Params",
     "ExtractParams",
     "FigureParams",
+    "InspectParams",
     "LayerParams",
     "NetworkParams",
     "Params",
@@ -283,6 +284,18 @@ class EvaluateTable1Params:
 
 
 @dataclass(frozen=True)
+class InspectParams:
+    """The report on one layer."""
+
+    inputs: Several
+    samples: Several
+    bootstrap: Several
+    rows: Count
+    columns: Count
+    nearest: Count
+
+
+@dataclass(frozen=True)
 class ScaleParams:
     """One section per stage family; each maps an item to its settings."""
 
@@ -304,6 +317,7 @@ class ScaleParams:
     evaluate: Annotated[
         dict[str, Any], Items({"fig4": EvaluateFig4Params, "table1": EvaluateTable1Params})
     ]
+    inspect: InspectParams
 
 
 # --- params.yaml ---------------------------------------------------------------------------------
@@ -351,6 +365,8 @@ class _RunParams:
     seed: Seed
     device: Literal["auto", "cpu", "cuda"]
     threads: Literal["auto"] | Count
+    network: str
+    layer: str
     networks: dict[Name, NetworkParams]
     layers: dict[Name, LayerParams]
     baselines: dict[Name, BaselineParams]
@@ -365,6 +381,8 @@ class Params:
     seed: int
     device: str
     threads: int
+    network: str
+    layer: str
     networks: dict[str, NetworkParams]
     layers: dict[str, LayerParams]
     baselines: dict[str, BaselineParams]
@@ -415,6 +433,17 @@ def _check_params(run: _RunParams) -> None:
                     row.dataset,
                     f"{dataset}, the data set of the network {row.network}",
                 )
+    for key, layer in run.layers.items():
+        if key != f"{layer.network}-{layer.layer}":
+            raise PipelineError(
+                f"params.yaml: the row {_dotted('layers', key)} has to be called "
+                f"{layer.network}-{layer.layer}, after its network and its layer."
+            )
+    if run.network not in run.networks:
+        raise _unknown("params.yaml", ("network",), run.network, run.networks, "network")
+    own = [layer.layer for layer in run.layers.values() if layer.network == run.network]
+    if run.layer not in own:
+        raise _unknown("params.yaml", ("layer",), run.layer, own, f"layer of {run.network}")
     for name, baseline in run.baselines.items():
         layers = [key for key, layer in run.layers.items() if layer.network == baseline.network]
         if baseline.layer not in layers:
@@ -449,6 +478,7 @@ def _check_settings(file: str, settings: ScaleParams, run: _RunParams) -> None:
     for name, evaluator in settings.train_evaluator.items():
         _check_attributes(file, ("train_evaluator", name), evaluator)
     _check_batches(file, settings, run)
+    _check_inspect(file, settings, run)
 
     fig4, checkpoints = settings.evaluate["fig4"], settings.train_network["squeezenet"].checkpoints
     if not fig4.early < fig4.late < checkpoints:
@@ -478,6 +508,21 @@ def _check_settings(file: str, settings: ScaleParams, run: _RunParams) -> None:
                 value,
                 f"at most {count}, the number of {reason}",
             )
+
+
+def _check_inspect(file: str, settings: ScaleParams, run: _RunParams) -> None:
+    inspect = settings.inspect
+    digits, animals = settings.prepare["digits"], settings.prepare["animals"]
+    test = {"digits": digits.test * digits.colourings_test, "animals": animals.test}
+    images = test[run.networks[run.network].dataset]
+    bounds = {
+        "inputs": (images, f"the number of test images for the network {run.network}"),
+        "rows": (inspect.inputs, "inspect.inputs"),
+        "columns": (inspect.samples, "inspect.samples"),
+    }
+    for name, (bound, what) in bounds.items():
+        if getattr(inspect, name) > bound:
+            raise _bad(file, ("inspect", name), getattr(inspect, name), f"at most {bound}, {what}")
 
 
 def _check_animals(file: str, where: tuple[str, ...], animals: PrepareAnimalsParams) -> None:

@@ -17,6 +17,8 @@ __all__ = [
     "evaluator",
     "features",
     "figures",
+    "fingerprint",
+    "inspection",
     "metrics",
     "network",
     "posteriors",
@@ -51,6 +53,11 @@ def representations(network: str, layer: str) -> Path:
 def evaluations(figure: str) -> Path:
     """Arrays a figure or table is drawn from."""
     return Path("data/evaluations") / f"{figure}.npz"
+
+
+def fingerprint(network: str) -> Path:
+    """JSON file that names the data set of a network, by content."""
+    return Path("data/fingerprints") / f"{network}.json"
 
 
 def autoencoder(dataset: str) -> Path:
@@ -96,6 +103,11 @@ def metrics(scale: str, name: str) -> Path:
 def figures(scale: str, item: str) -> Path:
     """Folder of the figures and tables drawn from one evaluation."""
     return reports(scale) / "figures" / item
+
+
+def inspection() -> Path:
+    """Folder of the report on one layer, whatever its scale: the last one inspected."""
+    return Path("reports/inspect")
 
 
 def training(scale: str, stage: str, item: str) -> Path:

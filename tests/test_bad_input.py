@@ -25,7 +25,7 @@ SMOKE = "scales/smoke.yaml"
 
 def item_of(stage: str) -> list[str]:
     """The arguments of a stage."""
-    if stage in {"claims", "report"}:
+    if stage in {"claims", "inspect", "report"}:
         return []
     if stage in {"evaluate", "plot"}:
         return ["fig4"]
@@ -34,7 +34,8 @@ def item_of(stage: str) -> list[str]:
         "train_baseline": "dosovitskiy-fc7",
         "train_evaluator": "animals",
     }
-    return [items.get(stage, "squeezenet" if stage in {"train_network", "extract"} else "digits")]
+    networks = {"train_network", "extract", "fingerprint"}
+    return [items.get(stage, "squeezenet" if stage in networks else "digits")]
 
 
 @pytest.fixture
@@ -168,6 +169,14 @@ def test_a_gpu_where_there_is_none(change: Any, refused: Any) -> None:
     assert refused("train_autoencoder").startswith("device is cuda, but torch finds no usable GPU")
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_checks_the_layer_to_inspect(stage: str, change: Any, refused: Any) -> None:
+    change("params.yaml", "network", "squeezenet")
+    assert refused(stage) == (
+        "params.yaml: layer 'fc7' is not a known layer of squeezenet; known are fire8."
+    )
+
+
 # --- MNIST ---------------------------------------------------------------------------------------
 
 
@@ -212,7 +221,7 @@ def test_a_failed_run_keeps_what_was_there(mnist: Path, run: Any, refused: Any) 
 # --- what other stages should have made ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage not in {"prepare", "report"}])
+@pytest.mark.parametrize("stage", sorted({*STAGES} - {"prepare", "report"}))
 def test_inputs_that_were_never_made(stage: str, refused: Any) -> None:
     assert refused(stage).endswith("is missing; `dvc repro` makes it.")
 
@@ -221,6 +230,22 @@ def test_inputs_that_were_never_made(stage: str, refused: Any) -> None:
 def prepared(mnist: Path, run: Any) -> Path:
     assert run("prepare", "digits") == (0, "")
     return paths.prepared("digits")
+
+
+def test_a_layer_whose_data_set_is_not_complete(
+    prepared: Path, change: Any, run: Any, refused: Any
+) -> None:
+    """Posteriors, then features, are missing when the layer is inspected."""
+    change("params.yaml", "network", "squeezenet")
+    change("params.yaml", "layer", "fire8")
+    for place in (paths.autoencoder("digits"), paths.posteriors("digits")):
+        write_npy(place / "part.npy", torch.ones(2).numpy())
+    assert run("fingerprint", "squeezenet")[0] == 0
+    assert "squeezenet-fire8/config.json is missing; `dvc repro` makes it." in refused("inspect")
+    (paths.posteriors("digits") / "part.npy").unlink()
+    assert refused("inspect") == (
+        f"{paths.posteriors('digits')}/part.npy is missing; `dvc repro` makes it."
+    )
 
 
 def test_a_damaged_input(prepared: Path, refused: Any) -> None:

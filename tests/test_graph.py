@@ -66,8 +66,9 @@ def read_keys(script: Path) -> set[str]:
     """Sections of the scale, and parts of params.yaml, that a script and its modules read."""
     files = [script, *(ROOT / module for module in stage_modules(script.relative_to(ROOT)))]
     text = "".join(file.read_text() for file in files)
-    sections = re.findall(r"params\.settings\.(\w+)\[", text)
-    return {*sections, *re.findall(r"params\.(seed|networks|layers|baselines)\b", text)}
+    sections = re.findall(r"(?<! in )params\.settings\.(\w+)\b", text)  # not only their names
+    keys = r"params\.(seed|networks?|layers?|baselines)\b"
+    return {*sections, *re.findall(keys, text)}
 
 
 def item_section(script: Path) -> str | None:
@@ -153,13 +154,14 @@ def test_a_stage_declares_the_settings_it_reads(
 def test_paths_are_those_of_the_code(graphs: Any, scale: str) -> None:
     params, stages = graphs(scale)
     settings = params.settings
-    known = {paths.claims(scale)}
+    known = {paths.claims(scale), paths.evaluations("inspect")}
+    known |= {paths.inspection() / name for name in ("README.md", "figures", "metrics.json")}
     for dataset in settings.prepare:
         known |= {f(dataset) for f in (paths.prepared, paths.posteriors)}
         known |= {f(dataset) for f in (paths.autoencoder, paths.evaluator, paths.semantic)}
         known.add(paths.figures(scale, dataset))
     for network in params.networks:
-        known |= {f(network) for f in (paths.network, paths.features)}
+        known |= {f(network) for f in (paths.network, paths.features, paths.fingerprint)}
     for name, layer in params.layers.items():
         known |= {f(layer.network, name) for f in (paths.representations, paths.cinn)}
         known.add(paths.cinn(layer.network, name).parent)
@@ -203,3 +205,40 @@ def test_scales_differ_only_in_reports(graphs: Any) -> None:
             for kind in (inputs, outputs):
                 expected = {path.replace("/laptop/", f"/{scale}/") for path in kind(laptop[name])}
                 assert kind(stage) == expected
+
+
+ONCE = ["prepare", "train_autoencoder", "encode", "train_semantic"]  # per data set
+
+
+@pytest.mark.parametrize(
+    ("network", "layer", "dataset"),
+    [
+        ("alexnet", "fc7", "animals"),
+        ("alexnet", "conv5", "animals"),
+        ("squeezenet", "fire8", "digits"),
+    ],
+)
+def test_inspecting_a_layer_needs_nothing_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str, layer: str, dataset: str
+) -> None:
+    """What `dvc repro inspect` would run where nothing has been made yet."""
+    for name in ("scales", "pipeline"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    text = (ROOT / "params.yaml").read_text()
+    for key, value in (("network", network), ("layer", layer)):
+        text, count = re.subn(rf"(?m)^{key}: \w+$", f"{key}: {value}", text)
+        assert count == 1
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    (tmp_path / "params.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    Repo.init(no_scm=True).close()
+    with Repo() as repo:
+        stages = repo.reproduce("inspect", dry=True, force=True)
+    assert {stage.addressing for stage in stages} == {
+        "inspect",
+        f"fingerprint@{network}",
+        f"train_network@{network}",
+        f"extract@{network}",
+        f"train_cinn@{network}-{layer}",
+        *(f"{stage}@{dataset}" for stage in ONCE),
+    }

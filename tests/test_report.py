@@ -205,6 +205,16 @@ def test_sheets_of_animals_are_shown_where_they_were_drawn(root: Path) -> None:
     assert all("animals/factors.png" not in document for document in written(root))  # photographs
 
 
+def test_the_layer_inspected_last_is_linked(root: Path) -> None:
+    assert all("inspect" not in document for document in written(root))
+    about = {"layer": "fc7", "network": "alex_net", "scale": "laptop"}
+    write_json(root / paths.inspection() / "metrics.json", about)
+    (root / paths.inspection() / "README.md").write_text("x")
+    readme, text = written(root)
+    assert "[report on one layer](inspect/README.md): the layer fc7 of alex\\_net" in readme
+    assert '<a href="inspect/README.md">Report on one layer</a>: the layer fc7 of alex_net' in text
+
+
 def test_same_results_same_report(root: Path) -> None:
     assert written(root) == written(root)
 

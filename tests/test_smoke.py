@@ -228,7 +228,8 @@ def test_what_was_computed_once_is_not_computed_again(project: Project) -> None:
     said = project.reproduce()
     ran = set(re.findall(r"Running stage '([\w@]+)'", said))
     # Their results are in git, and quickly made.
-    assert {name.partition("@")[0] for name in ran} <= {"plot", "plot_data", "claims", "report"}
+    quick = {"inspect", "plot", "plot_data", "claims", "report"}
+    assert {name.partition("@")[0] for name in ran} <= quick
     assert project.digests("data", "models") == before
     assert project.lock() == lock
 
@@ -283,6 +284,31 @@ def test_interrupted_it_says_so_and_resumes(project: Project) -> None:
     assert project.digests(*CINN) == before
 
 
+def test_a_queue_of_layers_fills_a_table(project: Project) -> None:
+    """In copies of the workspace that share its cache, nothing is trained a second time."""
+    for command in (("git", "add", "-A"), ("git", "commit", "-q", "-m", "run")):
+        result = project.run(*command)
+        assert result.returncode == 0, result.stdout
+    before = project.digests("reports/inspect", "params.yaml")
+    run = ("python", "-m", "dvc", "exp", "run")
+    for command in (
+        (*run, "--queue", "-S", "layer=conv5,output", "inspect"),
+        (*run, "--run-all"),
+        ("python", "-m", "dvc", "exp", "show", "--json"),
+    ):
+        result = project.run(*command)
+        assert result.returncode == 0, result.stdout
+        if "--run-all" in command:
+            ran = re.findall(r"Running stage '([\w@]+)'", result.stdout)
+            assert sorted(ran) == ["inspect", "inspect"]
+    listed = json.loads(result.stdout[result.stdout.index("[") :])
+    runs = [run["revs"][0]["data"] for row in listed for run in row["experiments"] or []]
+    found = [run["metrics"]["reports/inspect/metrics.json"]["data"] for run in runs]
+    assert {row["layer"] for row in found} == {"conv5", "output"}
+    assert len({tuple(row) for row in found}) == 1
+    assert project.digests("reports/inspect", "params.yaml") == before
+
+
 WATCH = """
 import os, sys
 command = "@".join(sys.orig_argv).partition("pipeline.stages.")
@@ -296,6 +322,16 @@ if command[1]:
                 print(stage, path, file=log)
     sys.addaudithook(watch)
 """
+
+
+def named(project: Project, dependencies: set[Path]) -> set[Path]:
+    """The files that fingerprints among the dependencies stand for."""
+    texts = [
+        (project.folder / path).read_text()
+        for path in dependencies
+        if path.parent == Path("data/fingerprints")
+    ]
+    return {Path(file) for text in texts for file in json.loads(text)}
 
 
 def test_a_forced_run_gives_the_same_bytes_and_reads_what_it_declares(
@@ -321,7 +357,8 @@ def test_a_forced_run_gives_the_same_bytes_and_reads_what_it_declares(
         found = {path for path in read[name] if not own & {path, *path.parents}}
         # The report also shows the other scales that are there.
         found = {path for path in found if path.parts[0] != "reports" or "smoke" in path.parts}
-        undeclared = {path for path in found if not dependencies & {path, *path.parents}}
+        declared = dependencies | named(project, dependencies)
+        undeclared = {path for path in found if not declared & {path, *path.parents}}
         unread = {path for path in dependencies if not any(path in {p, *p.parents} for p in found)}
         assert not undeclared, name
         # A page only links to figures; figures are about a data set and a network, whatever of

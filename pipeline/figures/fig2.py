@@ -8,18 +8,16 @@ Draws from arrays and numbers alone:
 - meta: `{"scale": str, "seed": int}`, such as `metrics/table1.json`.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
-from pipeline.figures.drawing import figure_style
+from pipeline.figures.sheet import RIGHT, Sheet, draw_sheet, gaps, size_in_words
 
 __all__ = ["draw_fig2", "draw_figS4", "draw_figS5", "load_examples"]
 
@@ -28,13 +26,6 @@ NAMES = {"output": r"$\sigma$(fc8)"}
 """How a layer is written where its own name says less."""
 
 METHODS = {"ours": "ours", "dosovitskiy": "D&B", "mahendran": "M&V"}
-
-WIDTH = 7.4
-"""Inches, as all lengths of the layout: of the figure."""
-LEFT, RIGHT, TOP, BOTTOM = 0.5, 0.06, 0.26, 0.24
-"""White around the images, for labels."""
-PRINTED = 2200
-"""Pixels across that the images get at least, by repeating them: they stay sharp on paper."""
 
 Pixels = NDArray[np.uint8]
 
@@ -74,12 +65,12 @@ def draw_fig2(examples: Mapping[str, Any], meta: Mapping[str, Any]) -> Figure:
     _check(examples)
     inputs, layers = examples["inputs"], examples["layers"]
     count, height, width, _ = inputs.shape
-    gap, wide = _gaps(width)
+    gap, wide = gaps(width)
     first = width + 2 * width // 3  # of the layers' columns, with room for the methods' names
     block = first + len(layers) * (width + gap) - gap
     between = 2 * wide
     tall = len(METHODS) * (height + gap) - gap
-    sheet = _Sheet()
+    sheet = Sheet()
     for example in range(count):
         left = (example % 2) * (block + between)  # two examples side by side
         top = (example // 2) * (tall + height // 2)
@@ -95,7 +86,9 @@ def draw_fig2(examples: Mapping[str, Any], meta: Mapping[str, Any]) -> Figure:
                 if row == 0:
                     sheet.above(_name(layer), x, y, width)
     words = [f"N = {count} test images", "ours: the first sample of each layer"]
-    return _draw(sheet, [*words, _size(inputs)], meta, left=RIGHT, across=2 * block + between)
+    return draw_sheet(
+        sheet, [*words, size_in_words(inputs)], meta, left=RIGHT, across=2 * block + between
+    )
 
 
 def draw_figS4(examples: Mapping[str, Any], meta: Mapping[str, Any]) -> Figure:
@@ -115,11 +108,11 @@ def draw_figS4(examples: Mapping[str, Any], meta: Mapping[str, Any]) -> Figure:
         )
     _, height, width, _ = inputs.shape
     samples = _samples(layers)
-    gap, wide = _gaps(width)
+    gap, wide = gaps(width)
     ours = samples * (width + gap) - gap
     block = ours + wide + width
     between = 2 * wide
-    sheet = _Sheet()
+    sheet = Sheet()
     for example in range(2):
         left = example * (block + between)
         sheet.place(inputs[example], left, 0)
@@ -135,7 +128,9 @@ def draw_figS4(examples: Mapping[str, Any], meta: Mapping[str, Any]) -> Figure:
             if example == 0:
                 sheet.beside(_name(layer), 0, y, height)
     sheet.beside("input", 0, 0, height)
-    return _draw(sheet, [f"N = 2 test images × {samples} samples", _size(inputs)], meta)
+    return draw_sheet(
+        sheet, [f"N = 2 test images × {samples} samples", size_in_words(inputs)], meta
+    )
 
 
 def draw_figS5(examples: Mapping[str, Any], meta: Mapping[str, Any], example: int = 0) -> Figure:
@@ -155,11 +150,11 @@ def draw_figS5(examples: Mapping[str, Any], meta: Mapping[str, Any], example: in
         )
     _, height, width, _ = inputs.shape
     samples = _samples(layers)
-    gap, wide = _gaps(width)
+    gap, wide = gaps(width)
     lines = 2 if samples > 3 else 1
     columns = -(-samples // lines)
     ours = columns * (width + gap) - gap
-    sheet = _Sheet()
+    sheet = Sheet()
     names = list(layers)
     for position, layer in enumerate(dict.fromkeys((names[0], names[-1]))):
         top = position * (lines * (height + gap) - gap + wide)
@@ -173,85 +168,11 @@ def draw_figS5(examples: Mapping[str, Any], meta: Mapping[str, Any], example: in
     sheet.above(f"input: {examples['names'][example]}", 0, 0, width)
     sheet.above(f"ours, {samples} samples", width + wide, 0, ours)
     sheet.above(METHODS["dosovitskiy"], width + 2 * wide + ours, 0, width)
-    return _draw(sheet, [f"N = 1 test image × {samples} samples", _size(inputs)], meta)
-
-
-@dataclass
-class _Sheet:
-    """Images at places given in their own pixels, and words around them."""
-
-    images: list[tuple[Pixels, int, int]] = field(default_factory=list)
-    words: list[tuple[str, float, float, dict[str, Any]]] = field(default_factory=list)
-
-    def place(self, image: Pixels, x: int, y: int) -> None:
-        self.images.append((np.asarray(image), x, y))
-
-    def above(self, text: str, x: int, y: int, width: int, italic: bool = False) -> None:
-        look = {"style": "italic"} if italic else {}
-        options = {"xytext": (0, 2.5), "ha": "center", "va": "bottom", "fontsize": 8.5, **look}
-        self.words.append((str(text).replace("_", " "), x + width / 2, y, options))
-
-    def beside(self, text: str, x: int, y: int, height: int) -> None:
-        options = {"xytext": (-4, 0), "ha": "right", "va": "center"}
-        self.words.append((text, x, y + height / 2, options))
-
-    def canvas(self, across: int) -> Pixels:
-        """All images on white, at least `across` pixels wide."""
-        width = max(across, *(x + image.shape[1] for image, x, _ in self.images))
-        height = max(y + image.shape[0] for image, _, y in self.images)
-        canvas = np.full((height, width, 3), 255, dtype=np.uint8)
-        for image, x, y in self.images:
-            canvas[y : y + image.shape[0], x : x + image.shape[1]] = image
-        return canvas
-
-    def write(self, axes: Axes) -> None:
-        for text, x, y, options in self.words:
-            axes.annotate(
-                text, (x, y), textcoords="offset points", annotation_clip=False, **options
-            )
-
-
-def _draw(
-    sheet: _Sheet,
-    words: Sequence[str],
-    meta: Mapping[str, Any],
-    left: float = LEFT,
-    across: int = 0,
-) -> Figure:
-    with figure_style():
-        canvas = sheet.canvas(across)
-        rows, columns, _ = canvas.shape
-        wide = WIDTH - left - RIGHT
-        tall = wide * rows / columns
-        height = tall + TOP + BOTTOM
-        figure = Figure(figsize=(WIDTH, height))
-        place = (left / WIDTH, BOTTOM / height, wide / WIDTH, tall / height)
-        axes = figure.add_axes(place)
-        repeat = -(-PRINTED // columns)
-        axes.imshow(
-            canvas.repeat(repeat, axis=0).repeat(repeat, axis=1),
-            extent=(0, columns, rows, 0),
-            interpolation="antialiased",
-            aspect="auto",
-        )
-        axes.set_axis_off()
-        sheet.write(axes)
-        footer = "  ·  ".join([f"scale {meta['scale']}", *words, f"seed {meta['seed']}"])
-        figure.text(0.99, 0.06 / height, footer, ha="right", fontsize=7, color="#555555")
-    return figure
+    return draw_sheet(sheet, [f"N = 1 test image × {samples} samples", size_in_words(inputs)], meta)
 
 
 def _name(layer: str) -> str:
     return NAMES.get(layer, layer)
-
-
-def _size(inputs: Pixels) -> str:
-    return f"{inputs.shape[2]} × {inputs.shape[1]} px"
-
-
-def _gaps(width: int) -> tuple[int, int]:
-    """Pixels between images, and between groups of them."""
-    return max(1, width // 24), max(3, width // 5)
 
 
 def _samples(layers: Mapping[str, Mapping[str, Pixels]]) -> int:

@@ -252,11 +252,23 @@ def write_report(root: Path) -> None:
     if not present:
         raise PipelineError("no scale has been run yet: run `dvc repro` first.")
     sections = [_section(root, scale) for scale in present]
-    write_text(folder / "README.md", _markdown(sections))
-    write_text(folder / "index.html", _page(sections))
+    inspected = _inspected(root)
+    write_text(folder / "README.md", _markdown(sections, inspected))
+    write_text(folder / "index.html", _page(sections, inspected))
 
 
 # --- what to say ---------------------------------------------------------------------------------
+
+INSPECTION = "inspect/README.md"
+"""The report on one layer, relative to reports/."""
+
+
+def _inspected(root: Path) -> str:
+    """Which layer was inspected last, or nothing."""
+    if not (root / "reports" / INSPECTION).exists():
+        return ""
+    numbers = read_json(root / paths.inspection() / "metrics.json")
+    return f"the layer {numbers['layer']} of {numbers['network']}, scale {numbers['scale']}"
 
 
 def _section(root: Path, scale: str) -> Section:
@@ -559,9 +571,12 @@ LEAD = (
 )
 
 
-def _markdown(sections: Sequence[Section]) -> str:
+def _markdown(sections: Sequence[Section], inspected: str) -> str:
     lines = [f"# {TITLE}", "", _marked(LEAD), "", "The same as a page: [index.html](index.html)."]
-    lines += ["", *(f"- scale {section.scale}: {section.verdict}" for section in sections), ""]
+    lines += ["", *(f"- scale {section.scale}: {section.verdict}" for section in sections)]
+    if inspected:
+        lines.append(f"- [report on one layer]({INSPECTION}): {_marked(inspected)}")
+    lines.append("")
     for section in sections:
         lines += [f"## Scale {section.scale}", "", _marked(section.note), ""]
         lines += [*(f"- {_marked(name)}: {_marked(fact)}" for name, fact in section.facts), ""]
@@ -597,12 +612,15 @@ def _links(table: Table) -> list[tuple[str, str]]:
     return [(path.rsplit(".", 1)[1], path) for path in table.files]
 
 
-def _page(sections: Sequence[Section]) -> str:
+def _page(sections: Sequence[Section], inspected: str) -> str:
     text = html.escape
     body = [f"<header><h1>{text(TITLE)}</h1>", f"<p>{text(LEAD)}</p>", "<nav><ul>"]
     for section in sections:
         scale = text(section.scale)
         body.append(f'<li><a href="#{scale}">Scale {scale}</a>: {text(section.verdict)}</li>')
+    if inspected:
+        link = f'<a href="{INSPECTION}">Report on one layer</a>'
+        body.append(f"<li>{link}: {text(inspected)}</li>")
     body.append("</ul></nav></header>")
     for section in sections:
         scale = text(section.scale)
