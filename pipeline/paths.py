@@ -10,6 +10,7 @@ __all__ = [
     "autoencoder",
     "baseline",
     "checkpoints",
+    "choice",
     "cinn",
     "claims",
     "costs",
@@ -58,6 +59,11 @@ def evaluations(figure: str) -> Path:
 def fingerprint(network: str) -> Path:
     """JSON file that names the data set of a network, by content."""
     return Path("data/fingerprints") / f"{network}.json"
+
+
+def choice() -> Path:
+    """JSON file that names the layer to inspect."""
+    return Path("data/choice.json")
 
 
 def autoencoder(dataset: str) -> Path:

@@ -25,7 +25,7 @@ SMOKE = "scales/smoke.yaml"
 
 def item_of(stage: str) -> list[str]:
     """The arguments of a stage."""
-    if stage in {"claims", "inspect", "report"}:
+    if stage in {"choose", "claims", "inspect", "report"}:
         return []
     if stage in {"evaluate", "plot"}:
         return ["fig4"]
@@ -221,7 +221,7 @@ def test_a_failed_run_keeps_what_was_there(mnist: Path, run: Any, refused: Any) 
 # --- what other stages should have made ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("stage", sorted({*STAGES} - {"prepare", "report"}))
+@pytest.mark.parametrize("stage", sorted({*STAGES} - {"prepare", "choose", "report"}))
 def test_inputs_that_were_never_made(stage: str, refused: Any) -> None:
     assert refused(stage).endswith("is missing; `dvc repro` makes it.")
 
@@ -238,6 +238,7 @@ def test_a_layer_whose_data_set_is_not_complete(
     """Posteriors, then features, are missing when the layer is inspected."""
     change("params.yaml", "network", "squeezenet")
     change("params.yaml", "layer", "fire8")
+    assert run("choose")[0] == 0
     for place in (paths.autoencoder("digits"), paths.posteriors("digits")):
         write_npy(place / "part.npy", torch.ones(2).numpy())
     assert run("fingerprint", "squeezenet")[0] == 0

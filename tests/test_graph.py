@@ -154,7 +154,7 @@ def test_a_stage_declares_the_settings_it_reads(
 def test_paths_are_those_of_the_code(graphs: Any, scale: str) -> None:
     params, stages = graphs(scale)
     settings = params.settings
-    known = {paths.claims(scale), paths.evaluations("inspect")}
+    known = {paths.claims(scale), paths.choice(), paths.evaluations("inspect")}
     known |= {paths.inspection() / name for name in ("README.md", "figures", "metrics.json")}
     for dataset in settings.prepare:
         known |= {f(dataset) for f in (paths.prepared, paths.posteriors)}
@@ -191,7 +191,7 @@ def test_what_a_stage_reads_another_one_makes(graphs: Any, scale: str) -> None:
                 Path(path) in {Path(out), *Path(out).parents} or Path(out) in Path(path).parents
                 for out in made
             ), name
-        assert data or name.startswith("prepare@")
+        assert data or name == "choose" or name.startswith("prepare@")
         assert not data & outputs(stage)
 
 
@@ -235,6 +235,7 @@ def test_inspecting_a_layer_needs_nothing_of_others(
     with Repo() as repo:
         stages = repo.reproduce("inspect", dry=True, force=True)
     assert {stage.addressing for stage in stages} == {
+        "choose",
         "inspect",
         f"fingerprint@{network}",
         f"train_network@{network}",

@@ -9,6 +9,7 @@ def test_paths() -> None:
     assert paths.prepared("digits") == Path("data/prepared/digits")
     assert paths.features("squeezenet") == Path("data/features/squeezenet")
     assert paths.fingerprint("alexnet") == Path("data/fingerprints/alexnet.json")
+    assert paths.choice() == Path("data/choice.json")
     assert paths.inspection() == Path("reports/inspect")
     assert paths.evaluations("fig4") == Path("data/evaluations/fig4.npz")
     assert paths.autoencoder("digits") == Path("models/autoencoder/digits")

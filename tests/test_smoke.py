@@ -300,7 +300,7 @@ def test_a_queue_of_layers_fills_a_table(project: Project) -> None:
         assert result.returncode == 0, result.stdout
         if "--run-all" in command:
             ran = re.findall(r"Running stage '([\w@]+)'", result.stdout)
-            assert sorted(ran) == ["inspect", "inspect"]
+            assert sorted(ran) == ["choose", "choose", "inspect", "inspect"]
     listed = json.loads(result.stdout[result.stdout.index("[") :])
     runs = [run["revs"][0]["data"] for row in listed for run in row["experiments"] or []]
     found = [run["metrics"]["reports/inspect/metrics.json"]["data"] for run in runs]

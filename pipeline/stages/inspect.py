@@ -19,7 +19,7 @@ from pipeline.storage import new_folder, read_arrays, read_json, write_json, wri
 
 def inspect(params: Params, device: torch.device) -> None:
     """Sample, measure and draw what one layer holds, and what it has become invariant to."""
-    settings, key = params.settings.inspect, f"{params.network}-{params.layer}"
+    settings, key = params.settings.inspect, read_json(paths.choice())["key"]
     row = params.layers[key]
     check_fingerprint(read_json(paths.fingerprint(row.network)))
     features, trained = paths.representations(row.network, key), paths.cinn(row.network, key)
