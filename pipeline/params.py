@@ -36,6 +36,7 @@ __all__ = [
     "Params",
     "PrepareAnimalsParams",
     "PrepareDigitsParams",
+    "PrepareFacesParams",
     "ScaleParams",
     "TrainAlexNetParams",
     "TrainBaselineParams",
@@ -120,6 +121,24 @@ class PrepareAnimalsParams:
     validation: Count
     test: Count
     reference: Count
+
+
+@dataclass(frozen=True)
+class PrepareFacesParams:
+    """Images of people: rendered, or CelebA; or of the faces of animals, in folders."""
+
+    source: Literal["rendered", "celeba", "animalfaces"]
+    folder: str | None
+    size: Annotated[int, Rule("a whole number of at least 16", lambda v: v >= 16)]
+    crop: Count
+    smallest: Count
+    identities: Several
+    unseen_identities: Several
+    train: Count
+    validation: Count
+    test: Count
+    reference: Count
+    unseen: NonNegativeInt
 
 
 @dataclass(frozen=True)
@@ -300,7 +319,14 @@ class ScaleParams:
     """One section per stage family; each maps an item to its settings."""
 
     prepare: Annotated[
-        dict[str, Any], Items({"digits": PrepareDigitsParams, "animals": PrepareAnimalsParams})
+        dict[str, Any],
+        Items(
+            {
+                "digits": PrepareDigitsParams,
+                "animals": PrepareAnimalsParams,
+                "faces": PrepareFacesParams,
+            }
+        ),
     ]
     train_autoencoder: Annotated[
         dict[str, Any],
@@ -409,7 +435,7 @@ def load_params(root: str | Path = ".") -> Params:
     return Params(**fields, settings=settings)
 
 
-DATASETS = ("digits", "animals")
+DATASETS = ("digits", "animals", "faces")
 
 # --- checks that need more than one field --------------------------------------------------------
 
@@ -452,7 +478,8 @@ def _check_params(run: _RunParams) -> None:
 
 
 def _check_settings(file: str, settings: ScaleParams, run: _RunParams) -> None:
-    _same_items(file, "train_semantic", settings.train_semantic, DATASETS, "data set")
+    embedded = settings.train_autoencoder
+    _same_items(file, "train_semantic", settings.train_semantic, embedded, "data set")
     for section in ("train_network", "extract"):
         _same_items(file, section, getattr(settings, section), run.networks, "network")
     _same_items(file, "train_cinn", settings.train_cinn, run.layers, "layer")
@@ -461,6 +488,7 @@ def _check_settings(file: str, settings: ScaleParams, run: _RunParams) -> None:
 
     _check_digits(file, ("prepare", "digits"), settings.prepare["digits"])
     _check_animals(file, ("prepare", "animals"), settings.prepare["animals"])
+    _check_faces(file, ("prepare", "faces"), settings.prepare["faces"])
     for name, extract in settings.extract.items():
         layers = [key for key, layer in run.layers.items() if layer.network == name]
         _same_items(file, f"extract.{name}.layers", extract.layers, layers, "layer")
@@ -533,6 +561,18 @@ def _check_animals(file: str, where: tuple[str, ...], animals: PrepareAnimalsPar
         )
 
 
+def _check_faces(file: str, where: tuple[str, ...], faces: PrepareFacesParams) -> None:
+    if faces.source != "rendered" and faces.folder is None:
+        raise PipelineError(
+            f"{file}: {_dotted(*where, 'folder')} is missing; source {faces.source} needs the "
+            "folder that holds the photographs."
+        )
+    if faces.source == "animalfaces" and faces.unseen:
+        raise _bad(
+            file, (*where, "unseen"), faces.unseen, "0 for source animalfaces, which shows nobody"
+        )
+
+
 def _check_digits(file: str, where: tuple[str, ...], digits: PrepareDigitsParams) -> None:
     if digits.source == "mnist":
         if digits.folder is None:
@@ -578,8 +618,8 @@ def _check_attributes(file: str, where: tuple[str, ...], evaluator: TrainEvaluat
 
 
 def _check_batches(file: str, settings: ScaleParams, run: _RunParams) -> None:
-    digits, animals = settings.prepare["digits"], settings.prepare["animals"]
-    train = {"digits": digits.train * digits.colourings_train, "animals": animals.train}
+    train = {name: data.train for name, data in settings.prepare.items()}
+    train["digits"] *= settings.prepare["digits"].colourings_train
     tables = (run.networks, run.layers, run.baselines)
     of_item = {name: row.dataset for table in tables for name, row in table.items()}
     trainings = ("train_autoencoder", "train_semantic", "train_network", "train_cinn")

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+from celeba_files import write_celeba
 from mnist_files import NAMES, write_mnist
 from ruamel.yaml import YAML
 
 from pipeline import paths
+from pipeline.datasets.images import ImageSet
 from pipeline.storage import write_npy
 from pipeline.training.checkpoints import CheckpointFolder
 
@@ -216,6 +218,39 @@ def test_a_failed_run_keeps_what_was_there(mnist: Path, run: Any, refused: Any) 
     (mnist / NAMES["train"][0]).unlink()
     refused("prepare")
     assert (paths.prepared("digits") / "strokes.npy").is_file()
+
+
+# --- CelebA --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def celeba(change: Any, project: Path) -> Path:
+    """A folder with a tiny CelebA, which the settings name."""
+    folder = project / "celeba"
+    write_celeba(folder)
+    sizes = {"source": "celeba", "folder": "celeba", "train": 40, "validation": 12, "size": 16}
+    for key, value in {**sizes, "test": 6, "reference": 6, "unseen": 10}.items():
+        change(SMOKE, f"prepare.faces.{key}", value)
+    return folder
+
+
+def test_a_tiny_celeba_is_prepared(celeba: Path, run: Any) -> None:
+    assert run("prepare", "faces") == (0, "")
+    assert len(ImageSet.load(paths.prepared("faces"), "unseen")) == 10
+
+
+def test_a_corrupt_face(celeba: Path, refused: Any) -> None:
+    file = celeba / "img_align_celeba/000009.jpg"
+    file.write_bytes(file.read_bytes()[:3000])
+    assert refused("prepare", "faces") == (
+        "celeba/img_align_celeba/000009.jpg cannot be read as an image: fetch it again, or take it "
+        "out of the data."
+    )
+
+
+def test_a_missing_list_of_celeba(celeba: Path, refused: Any) -> None:
+    (celeba / "identity_CelebA.txt").unlink()
+    assert refused("prepare", "faces").startswith("celeba/identity_CelebA.txt is missing: put")
 
 
 # --- what other stages should have made ----------------------------------------------------------

@@ -93,7 +93,7 @@ def test_threads_and_chunks_change_nothing(
     classes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = prepare(classes, tmp_path / "one.npy", threads=1)
-    monkeypatch.setattr(folders.load_images, "__defaults__", (7,))
+    monkeypatch.setattr(folders.load_images, "__defaults__", (7, None))
     many = prepare(classes, tmp_path / "many.npy", threads=4)
     assert (tmp_path / "one.npy").read_bytes() == (tmp_path / "many.npy").read_bytes()
     pd.testing.assert_frame_equal(one[1], many[1])

@@ -182,7 +182,7 @@ BAD = [
         "networks.squeezenet.dataset",
         "digit",
         "params.yaml: networks.squeezenet.dataset 'digit' is not a known data set (did you mean "
-        "digits?); known are digits, animals",
+        "digits?); known are digits, animals, faces",
     ),
     (
         "params.yaml",
@@ -232,6 +232,11 @@ BAD = [
     (LAPTOP, "train_cinn.alexnet-fc7.batch_size", 48001, "it must be at most 48000, the number"),
     (LAPTOP, "train_baseline.dosovitskiy-fc7.batch_size", 48001, "it must be at most 48000"),
     (LAPTOP, "prepare.animals.source", "photographs", "prepare.animals.folders is missing; source"),
+    (LAPTOP, "prepare.faces.source", "celeba", "prepare.faces.folder is missing; source celeba"),
+    (LAPTOP, "prepare.faces.source", "celebA", "not a known value (did you mean celeba?)"),
+    (LAPTOP, "prepare.faces.identities", 1, "it must be a whole number of at least 2"),
+    (LAPTOP, "prepare.faces.unseen", -1, "it must be a whole number of at least 0"),
+    (LAPTOP, "prepare.faces.size", 15, "it must be a whole number of at least 16"),
     ("params.yaml", "layers.alexnet-fc7.dataset", "digits", "it must be animals, the data set of"),
     ("params.yaml", "baselines.dosovitskiy-fc7.layer", "fc7", "'fc7' is not a known layer"),
     ("params.yaml", "network", "alexnt", "network 'alexnt' is not a known network (did you mean"),
@@ -271,6 +276,14 @@ def test_an_evaluator_of_nothing(project: Path) -> None:
         f"{LAPTOP}: train_evaluator.animals names nothing to read; name a column of the ground "
         "truth in classes or numbers."
     )
+
+
+def test_animals_faces_have_no_identities(project: Path) -> None:
+    change(project, LAPTOP, "prepare.faces.source", "animalfaces")
+    change(project, LAPTOP, "prepare.faces.folder", "data/raw/animalfaces")
+    assert "prepare.faces.unseen is 2000; it must be 0 for source animalfaces" in message()
+    change(project, LAPTOP, "prepare.faces.unseen", 0)
+    assert load_params().settings.prepare["faces"].source == "animalfaces"
 
 
 def test_more_digits_than_mnist_has(project: Path) -> None:

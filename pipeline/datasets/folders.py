@@ -18,6 +18,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -28,7 +29,14 @@ from PIL import Image
 from pipeline.datasets.carnivores import CARNIVORES
 from pipeline.errors import PipelineError
 
-__all__ = ["check_images", "list_images", "load_images", "prepare_photographs", "split_images"]
+__all__ = [
+    "check_images",
+    "list_images",
+    "load_images",
+    "prepare_photographs",
+    "split_images",
+    "write_images",
+]
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 CHUNK = 512  # images in memory at once
@@ -43,67 +51,61 @@ def prepare_photographs(
     smallest: int,
     seed: int,
     threads: int,
+    section: str = "prepare.animals",
 ) -> pd.DataFrame:
     """Write square images (R, size, size, 3) uint8 to `file`; return their ground truth.
 
     counts: split -> number of images, dealt by `split_images`; smallest: the fewest pixels an
     image's shorter side may have, smaller than `size` if images may be enlarged. The shorter side
     becomes `size`; training images are cropped at a random place, all others at the centre.
+    section: the settings that error messages name.
     Columns: split, label (of all classes that the folders hold, by name), species, source (the
     layout) and file (in its folder). The same files and seed give the same bytes, whatever
     `threads`. Raises PipelineError as the functions below do.
     """
-    images = list_images(folders)
+    images = list_images(folders, section)
     images["label"] = np.unique(images["species"], return_inverse=True)[1].astype(np.int64)
     rng = np.random.default_rng(seed)
-    chosen = split_images(images, counts, rng)
+    chosen = split_images(images, counts, rng, section)
     place = np.where(chosen["split"] == "train", rng.uniform(size=len(chosen)), 0.5)
-    header = {"descr": "|u1", "fortran_order": False, "shape": (len(chosen), size, size, 3)}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # odd metadata, palettes, many pixels: all are readable
-        check_images(chosen["path"], smallest, threads)
-        with open(file, "wb") as array:
-            np.lib.format.write_array_header_1_0(array, header)
-            for chunk in load_images(chosen["path"], place, size, threads):
-                array.write(chunk.data)
+    check_images(chosen["path"], smallest, threads, section)
+    write_images(file, chosen["path"], place, size, threads)
     return chosen[["split", "label", "species", "source", "file"]]
 
 
 # --- what lies in the folders --------------------------------------------------------------------
 
 
-def list_images(folders: Sequence[str | Path]) -> pd.DataFrame:
+def list_images(folders: Sequence[str | Path], section: str = "prepare.animals") -> pd.DataFrame:
     """List every image of `folders` in a fixed order.
 
     Columns: path, source (the layout), file (relative to its folder), species (lower case: the same
     animal of two sources is one species) and held_out (whether the source itself keeps the image
     for testing). Raises PipelineError if a folder is missing, incomplete or holds no images.
     """
-    frames = [_list_folder(Path(folder)) for folder in folders]
+    frames = [_list_folder(Path(folder), section) for folder in folders]
     if not frames:
-        raise PipelineError(
-            "no folder of photographs is given: name one in prepare.animals.folders."
-        )
+        raise PipelineError(f"no folder of photographs is given: name one in {section}.folders.")
     return pd.concat(frames, ignore_index=True)
 
 
-def _list_folder(folder: Path) -> pd.DataFrame:
+def _list_folder(folder: Path, section: str) -> pd.DataFrame:
     if not folder.is_dir():
         raise PipelineError(
             f"there is no folder {folder} of photographs: put them there, or correct "
-            "prepare.animals.folders."
+            f"{_key(section)}."
         )
     root = folder
     for inner in ("Animals_with_Attributes2", "oxford-iiit-pet"):  # as unpacked or downloaded
         root = folder / inner if (folder / inner).is_dir() else root
     if (root / "JPEGImages").is_dir():
-        source, rows = "awa2", _list_awa2(root)
+        source, rows = "awa2", _list_awa2(root, section)
     elif (root / "annotations").is_dir():
         source, rows = "pets", _list_pets(root)
     elif (root / "train").is_dir():
         source, rows = "imagenet", _list_imagenet(root)
     else:
-        source, rows = "classes", _list_classes(root)
+        source, rows = "classes", _list_classes(root, section)
     paths, species, held_out = zip(*rows, strict=True)
     return pd.DataFrame(
         {
@@ -140,8 +142,8 @@ def _list_imagenet(root: Path) -> list[Row]:
     return rows
 
 
-def _list_awa2(root: Path) -> list[Row]:
-    rows = _list_classes(root / "JPEGImages")
+def _list_awa2(root: Path, section: str) -> list[Row]:
+    rows = _list_classes(root / "JPEGImages", section)
     classes = len({species for _, species, _ in rows})
     if classes != 50:
         raise PipelineError(
@@ -178,13 +180,18 @@ def _list_pets(root: Path) -> list[Row]:
     return rows
 
 
-def _list_classes(root: Path) -> list[Row]:
+def _key(section: str) -> str:
+    """The setting that names folders: people have one, animals several."""
+    return f"{section}.{'folders' if section == 'prepare.animals' else 'folder'}"
+
+
+def _list_classes(root: Path, section: str) -> list[Row]:
     classes = sorted(path for path in root.iterdir() if path.is_dir())
     rows = [(image, path.name, False) for path in classes for image in _images_in(path)]
     if not rows:
         raise PipelineError(
             f"{root} holds no images in folders named after their classes: put them there as "
-            "<class>/<image>.jpg, or correct prepare.animals.folders."
+            f"<class>/<image>.jpg, or correct {_key(section)}."
         )
     return rows
 
@@ -202,7 +209,10 @@ def _images_in(folder: Path) -> list[Path]:
 
 
 def split_images(
-    images: pd.DataFrame, counts: Mapping[str, int], rng: np.random.Generator
+    images: pd.DataFrame,
+    counts: Mapping[str, int],
+    rng: np.random.Generator,
+    section: str = "prepare.animals",
 ) -> pd.DataFrame:
     """Deal rows of `list_images` into the splits of `counts`: a column split, rows in that order.
 
@@ -216,8 +226,8 @@ def split_images(
     without = ~images["source"].isin(images["source"][own]).to_numpy()
     fresh = [rng.permutation(np.flatnonzero(chosen)) for chosen in (own, without)]
     pool = np.concatenate(fresh)[: sum(counts[split] for split in testing)]
-    rows = _deal(pool, testing, counts, rng)
-    rows |= _deal(np.setdiff1d(np.flatnonzero(~own), pool), training, counts, rng)
+    rows = _deal(pool, testing, counts, rng, section)
+    rows |= _deal(np.setdiff1d(np.flatnonzero(~own), pool), training, counts, rng, section)
     dealt = [np.sort(rows[split]) for split in counts]
     # Rows of a split stand as they are listed: files of a folder are read one after the other.
     result = images.iloc[np.concatenate(dealt)].reset_index(drop=True)
@@ -226,13 +236,17 @@ def split_images(
 
 
 def _deal(
-    pool: np.ndarray, splits: Sequence[str], counts: Mapping[str, int], rng: np.random.Generator
+    pool: np.ndarray,
+    splits: Sequence[str],
+    counts: Mapping[str, int],
+    rng: np.random.Generator,
+    section: str,
 ) -> dict[str, np.ndarray]:
     sizes = [counts[split] for split in splits]
     if sum(sizes) > len(pool):
         raise PipelineError(
             f"too few photographs for {' and '.join(splits)}: {len(pool)} are left for the "
-            f"{sum(sizes)} asked for; lower prepare.animals.{' or '.join(splits)}."
+            f"{sum(sizes)} asked for; lower {section}.{' or '.join(splits)}."
         )
     parts = np.split(rng.permutation(pool), np.cumsum(sizes))
     return dict(zip(splits, parts, strict=False))  # what nobody asked for comes last
@@ -241,7 +255,9 @@ def _deal(
 # --- pixels --------------------------------------------------------------------------------------
 
 
-def check_images(paths: Iterable[Path], smallest: int, threads: int) -> None:
+def check_images(
+    paths: Iterable[Path], smallest: int, threads: int, section: str = "prepare.animals"
+) -> None:
     """Read the head of every file: is it there, an image, and at least `smallest` pixels wide?
 
     Raises PipelineError, which names the first file at fault and counts the others.
@@ -255,7 +271,7 @@ def check_images(paths: Iterable[Path], smallest: int, threads: int) -> None:
             return error
 
     paths = list(paths)
-    with ThreadPoolExecutor(threads) as pool:
+    with _quiet(), ThreadPoolExecutor(threads) as pool:
         found = list(zip(paths, pool.map(shorter_side, paths), strict=True))
     broken = [(path, side) for path, side in found if isinstance(side, Exception)]
     if broken:
@@ -266,33 +282,63 @@ def check_images(paths: Iterable[Path], smallest: int, threads: int) -> None:
         others = f" (and {len(small) - 1} more are too small)" if len(small) > 1 else ""
         raise PipelineError(
             f"the shorter side of {path} has {side} pixels, fewer than {smallest}{others}: take "
-            "such images away, or set prepare.animals.smallest to "
+            f"such images away, or set {section}.smallest to "
             f"{min(side for _, side in small)} to enlarge them."
         )
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No warnings of odd metadata, palettes or many pixels: all such images are readable."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def write_images(
+    file: Path,
+    paths: Sequence[Path],
+    place: np.ndarray,
+    size: int,
+    threads: int,
+    crop: int | None = None,
+) -> None:
+    """Write what `load_images` decodes as one array (R, size, size, 3) uint8 to `file`."""
+    header = {"descr": "|u1", "fortran_order": False, "shape": (len(paths), size, size, 3)}
+    with _quiet(), open(file, "wb") as array:
+        np.lib.format.write_array_header_1_0(array, header)
+        for chunk in load_images(paths, place, size, threads, crop=crop):
+            array.write(chunk.data)
+
+
 def load_images(
-    paths: Iterable[Path], place: Iterable[float], size: int, threads: int, chunk: int = CHUNK
+    paths: Iterable[Path],
+    place: Iterable[float],
+    size: int,
+    threads: int,
+    chunk: int = CHUNK,
+    crop: int | None = None,
 ) -> Iterator[np.ndarray]:
     """Decode images into arrays (up to `chunk`, size, size, 3) uint8, in the order of `paths`.
 
     place: where in the longer side each image is cropped, 0 (left or top) to 1; 0.5 is the centre.
+    crop: side of the square that is kept, in pixels; the shorter side if None, or if that is less.
     Raises PipelineError for a file that does not decode.
     """
     jobs = zip(paths, place, strict=True)
     with ThreadPoolExecutor(threads) as pool:
         while batch := list(islice(jobs, chunk)):
-            yield np.stack(list(pool.map(lambda job: _square(job[0], job[1], size), batch)))
+            yield np.stack(list(pool.map(lambda job: _square(job[0], job[1], size, crop), batch)))
 
 
-def _square(path: Path, place: float, size: int) -> np.ndarray:
+def _square(path: Path, place: float, size: int, crop: int | None) -> np.ndarray:
     try:
         with Image.open(path) as image:
             colour = image.convert("RGB")
     except Exception as error:  # each format has its own for damaged files
         raise _unreadable(path, error) from error
     width, height = colour.size
-    side = min(width, height)
+    side = min(width, height, crop or width)
     left, top = place * (width - side), place * (height - side)
     box = (left, top, left + side, top + side)
     return np.asarray(colour.resize((size, size), Image.Resampling.BICUBIC, box))

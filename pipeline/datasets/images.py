@@ -49,8 +49,9 @@ class Images(Protocol):
 class ImageSet:
     """One split of a folder with images.npy (all splits, uint8) and ground_truth.parquet.
 
-    `truth` has a row per image: `label` and `species` or other classes, and the factors that are
-    known. Pixels stay on the disk until they are asked for.
+    `truth` has a row per image: `label`, which is the class `species` of animals and the person
+    `identity` of faces, and the attributes and factors that are known. Pixels stay on the disk
+    until they are asked for.
     """
 
     array: np.ndarray
@@ -88,6 +89,12 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def name(self, row: int) -> str:
+        """What an image shows, for people to read: a species, or the number of a person."""
+        if "species" in self.truth:
+            return str(self.truth["species"][row])
+        return f"person {self.truth['identity'][row]}"
+
     def relabelled(self, classes: Mapping[str, int]) -> ImageSet:
         """The images whose species has a number in `classes`, with that number as their label."""
         kept = self.truth["species"].isin(list(classes)).to_numpy()
@@ -122,7 +129,14 @@ class ImageSet:
         return result
 
     def known(self) -> dict[str, np.ndarray]:
-        """The ground truth that probes read from a factor: classes (R,), numbers (R, 1)."""
-        numbers = self.truth.select_dtypes("floating")
-        values = {name: numbers[name].to_numpy(np.float32)[:, None] for name in numbers}
-        return {"species": self.label.numpy(), **values}
+        """The ground truth that probes read from a factor: classes (R,) int64, numbers (R, 1).
+
+        Classes are the species and attributes that are true or false. Identities are left out, for
+        they are too many classes, and so is what only tells people apart (face_*, rank_*).
+        """
+        own = [name for name in self.truth if name.startswith(("face_", "rank_"))]
+        truth = self.truth.drop(columns=own)
+        classes = {"species": self.label.numpy()} if "species" in truth else {}
+        booleans, numbers = truth.select_dtypes("bool"), truth.select_dtypes("floating")
+        classes |= {name: booleans[name].to_numpy(np.int64) for name in booleans}
+        return classes | {name: numbers[name].to_numpy(np.float32)[:, None] for name in numbers}

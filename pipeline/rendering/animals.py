@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
 from pipeline.rendering import coats
-from pipeline.rendering.heads import BACKGROUNDS, draw_head, draw_patch
+from pipeline.rendering.heads import draw_head, draw_patch
+from pipeline.rendering.scene import BACKGROUNDS, draw_backgrounds
 from pipeline.rendering.species import SHAPES
 
 __all__ = [
@@ -51,12 +52,6 @@ RANGES = {
 FACTORS: tuple[str, ...] = ("species", "coat", "style", *RANGES, *BACKGROUNDS)
 """Columns of a frame of factors."""
 
-_SCENES = np.array(
-    [[96, 134, 84], [118, 150, 182], [170, 150, 120], [92, 100, 116], [176, 186, 196]],
-    dtype=np.float64,
-)
-"""Meadow, sky, sand, dusk and mist: backgrounds are blends of two of them."""
-
 CHUNK = 32
 """Images computed together: few enough for their arrays to stay in the processor's cache."""
 
@@ -82,12 +77,7 @@ def sample_animals(count: int, seed: int) -> pd.DataFrame:
     for column, (name, (low, high)) in enumerate(RANGES.items(), start=1):
         factors[name] = low + (high - low) * draws[:, column]
     rest = draws[:, len(RANGES) + 1 :]
-    for i, (scene, brightness) in enumerate(((0, 2), (1, 3))):
-        colour = _SCENES[(rest[:, scene] * len(_SCENES)).astype(int)]
-        colour = colour * (0.65 + 0.6 * rest[:, brightness, None])
-        colour = np.clip(colour + 24 * (rest[:, 4 + 3 * i : 7 + 3 * i] - 0.5), 0, 255)
-        for channel in range(3):
-            factors[BACKGROUNDS[3 * i + channel]] = colour[:, channel]
+    factors |= draw_backgrounds(rest)
     return pd.DataFrame(factors, columns=list(FACTORS))
 
 

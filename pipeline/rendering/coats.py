@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 
 from pipeline.rendering.primitives import mix, ramp, scalars, wave
 
-__all__ = ["COATS", "Coat", "Skin"]
+__all__ = ["COATS", "Coat", "Skin", "streaks"]
 
 Array = NDArray[np.float32]
 Colour = tuple[float, float, float]
@@ -136,7 +136,6 @@ def _fur() -> Map:
 
 def _look_up(skin: Skin) -> tuple[NDArray[np.int32], Array]:
     """Index of each point's direction in the maps, and its distance from the middle."""
-    one, half = np.float32(1), np.float32(CELLS / 2)
     angle = 0.9 * (skin.phase.astype(np.float64) - 0.5)
     cosine, sine = scalars(np.cos(angle)), scalars(np.sin(angle))
     # The neck has its own middle, or its pattern would be drawn out.
@@ -144,7 +143,12 @@ def _look_up(skin: Skin) -> tuple[NDArray[np.int32], Array]:
     depth = skin.z + np.float32(0.5) if skin.neck else skin.z
     x = cosine * skin.x + sine * depth
     z = cosine * depth - sine * skin.x
-    radius = np.sqrt(x * x + y * y + z * z)
+    return _cells(x, y, z), np.sqrt(x * x + y * y + z * z)
+
+
+def _cells(x: Array, y: Array, z: Array) -> NDArray[np.int32]:
+    """Index of the maps' cells that lie in the direction of points."""
+    one, half = np.float32(1), np.float32(CELLS / 2)
     norm = one / (np.abs(x) + np.abs(y) + np.abs(z) + np.float32(1e-6))
     u, v = x * norm, y * norm
     back = z < 0
@@ -155,7 +159,12 @@ def _look_up(skin: Skin) -> tuple[NDArray[np.int32], Array]:
         )
     column = np.clip(((u + one) * half).astype(np.int32), 0, CELLS - 1)
     row = np.clip(((v + one) * half).astype(np.int32), 0, CELLS - 1)
-    return row * np.int32(CELLS) + column, radius
+    return row * np.int32(CELLS) + column
+
+
+def streaks(x: Array, y: Array, z: Array) -> Array:
+    """Streaks along y at points about the middle of a head: about zero, mostly within one."""
+    return _fur()[_cells(x, y, z)]
 
 
 def _tufts(skin: Skin, amount: float) -> Array:

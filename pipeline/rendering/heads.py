@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,12 +21,10 @@ from pipeline.rendering.primitives import (
     rotation,
     scalars,
 )
+from pipeline.rendering.scene import Columns, Light, backdrop, unit
 from pipeline.rendering.species import Colour, Ear, Eye, Horn, Mouth, Nose, Point, Shape
 
-__all__ = ["BACKGROUNDS", "draw_head", "draw_patch"]
-
-BACKGROUNDS = tuple(f"background_{i}_{c}" for i in (1, 2) for c in ("red", "green", "blue"))
-"""Columns of the two background colours."""
+__all__ = ["draw_head", "draw_patch"]
 
 FILL = 0.93
 """Half pictures per unit of a head of factor scale 1 and zoom 1."""
@@ -37,8 +33,6 @@ PAPER, SHEET, INK = 244, (250, 250, 250), (40, 38, 40)
 PATCH_RADIUS = 0.62
 
 Array = NDArray[np.float32]
-Columns = Mapping[str, NDArray[np.float64]]
-"""The numeric factors of the images, each (N,) float64."""
 
 
 def draw_head(shape: Shape, coat: Coat, columns: Columns, size: int, *, sketch: bool) -> Array:
@@ -75,7 +69,7 @@ def draw_patch(coat: Coat, columns: Columns, size: int) -> Array:
     image *= _hue(columns)
     lean = np.float32(0.2)
     normal = (lean * flat_x + 0 * y, lean * flat_y + 0 * x, np.full_like(x, 0.95))
-    image *= _Light(columns).shade(normal)
+    image *= Light(columns).shade(normal)
     return image
 
 
@@ -91,43 +85,10 @@ def _plain(colour: Colour, like: Array) -> Array:
     return colours
 
 
-def _unit(normal: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-    x, y, z = normal
-    length = np.sqrt(x * x + y * y + z * z) + np.float32(1e-6)
-    return x / length, y / length, z / length
-
-
 def _hue(columns: Columns) -> Array:
     """What the factor coat_hue multiplies red, green and blue with: (3, N, 1, 1)."""
     hue = columns["coat_hue"]
     return np.stack([scalars(1 + 0.05 * hue), scalars(1 + 0 * hue), scalars(1 - 0.08 * hue)])
-
-
-class _Light:
-    """Lambert light from one direction over an even ambient share."""
-
-    def __init__(self, columns: Columns) -> None:
-        azimuth, elevation = columns["light_azimuth"], columns["light_elevation"]
-        level = np.cos(elevation)
-        self.direction = np.sin(azimuth) * level, np.sin(elevation), np.cos(azimuth) * level
-        self.strength = scalars(columns["light_strength"])
-        self.ambient = scalars(columns["ambient"])
-
-    def shade(self, normal: tuple[Array, Array, Array]) -> Array:
-        """Brightness of a surface with unit normals."""
-        facing = sum(scalars(d) * n for d, n in zip(self.direction, normal, strict=True))
-        # Light wraps a little round the edge, and the shadow is lighter above.
-        lit = np.maximum((facing + np.float32(0.15)) / np.float32(1.15), np.float32(0))
-        lit *= self.strength
-        lit += self.ambient * (np.float32(1) + np.float32(0.12) * normal[1])
-        return lit
-
-    def glint(self) -> tuple[Array, Array]:
-        """Where on a ball the light is mirrored towards the viewer: x and y of the normal."""
-        x, y, z = self.direction
-        x, y, z = 0.5 * x, 0.5 * y + 0.25, 0.5 * z + 0.75
-        length = np.sqrt(x * x + y * y + z * z)
-        return scalars(x / length), scalars(y / length)
 
 
 class _Painter:
@@ -135,7 +96,7 @@ class _Painter:
 
     def __init__(self, view: View, coat: Coat, columns: Columns, *, sketch: bool) -> None:
         self.view, self.coat, self.columns, self.sketch = view, coat, columns, sketch
-        self.light = _Light(columns)
+        self.light = Light(columns)
         self.hue = _hue(columns)
         self.line = view.line
 
@@ -159,20 +120,9 @@ class _Painter:
         return image
 
     def background(self) -> Array:
-        columns, size = self.columns, self.view.size
-        image = np.empty((3, len(columns["yaw"]), size, size), np.float32)
+        image = backdrop(self.columns, self.view.size)
         if self.sketch:
             image[...] = np.float32(PAPER)
-            return image
-        steps = ((2 * np.arange(size) + 1) / size - 1).astype(np.float32)
-        angle = columns["background_angle"]
-        across = scalars(np.cos(angle)) * steps[None, None, :]
-        t = across - scalars(np.sin(angle)) * steps[None, :, None]
-        t = np.clip(np.float32(0.5) + np.float32(0.45) * t, np.float32(0), np.float32(1))
-        t = t * t * (np.float32(3) - 2 * t)
-        for channel in range(3):
-            first, second = (scalars(columns[BACKGROUNDS[3 * i + channel]]) for i in (0, 1))
-            image[channel] = first + (second - first) * t
         return image
 
     def surface(self, shape: Shape, roles: tuple[str, ...]) -> Surface:
@@ -263,7 +213,7 @@ class _Painter:
                 tip = ramp(ear.along - np.float32(shape.tipped), np.float32(0.12))
                 mix(colours, self.coat.ear_tip, tip)
             mix(colours, self.coat.ear_inner, ear.inner)
-            colours *= self.light.shade(_unit(ear.normal))
+            colours *= self.light.shade(unit(ear.normal))
             colours *= self.hue
         paint(image, ear.window, colours, self.before(depth, ear))
 
@@ -281,7 +231,7 @@ class _Painter:
             colours = self.drawn(rod)
         else:
             colours = _plain(colour, rod.edge)
-            colours *= self.light.shade(_unit(rod.normal))
+            colours *= self.light.shade(unit(rod.normal))
         paint(image, rod.window, colours, self.before(depth, rod))
 
     def nose(self, image: Array, depth: Array, nose: Nose) -> None:
@@ -291,7 +241,7 @@ class _Painter:
         if self.sketch:
             colours = self.drawn(part) if nose.nostrils else _plain((70, 68, 70), part.edge)
         else:
-            normal = _unit(part.normal)
+            normal = unit(part.normal)
             colours = _plain(nose.colour, part.edge)
             colours *= self.light.shade(normal)
             if not nose.nostrils:

@@ -128,8 +128,8 @@ class View:
         return slice(None), slice(0, self.size), slice(0, self.size)
 
     def point(self, point: ArrayLike) -> Scalars:
-        """A point or direction of the head (3,) in the viewer's frame, (N, 3)."""
-        x, y, z = np.asarray(point, dtype=np.float64)
+        """A point or direction of the head, (3,) or (N, 3), in the viewer's frame, (N, 3)."""
+        x, y, z = np.moveaxis(np.asarray(point, dtype=np.float64)[..., None], -2, 0)
         return self.turn[:, :, 0] * x + self.turn[:, :, 1] * y + self.turn[:, :, 2] * z
 
     def grid(self, window: Window) -> tuple[Array, Array]:
@@ -138,6 +138,28 @@ class View:
         x = (steps[None, window[2]] - self.shift[:, :1]) / self.scale[:, None]
         y = (-steps[None, window[1]] - self.shift[:, 1:]) / self.scale[:, None]
         return x.astype(np.float32)[:, None, :], y.astype(np.float32)[:, :, None]
+
+    def points(self, window: Window, depth: Array) -> tuple[Array, Array, Array]:
+        """Points `depth` towards the viewer (N, H, W), in the head's frame."""
+        x, y = self.grid(window)
+        turn = self.turn
+        return tuple(  # type: ignore[return-value]
+            (scalars(turn[:, 0, axis]) * x + scalars(turn[:, 1, axis]) * y)
+            + scalars(turn[:, 2, axis]) * depth
+            for axis in range(3)
+        )
+
+    def plane(self, window: Window, z: float) -> tuple[Array, Array, Array]:
+        """Where lines of sight cross the head's plane z, which faces the viewer: x, y and depth."""
+        x, y = self.grid(window)
+        turn = self.turn
+        x, y = x - scalars(z * turn[:, 0, 2]), y - scalars(z * turn[:, 1, 2])
+        # The cross product of the plane's axes is its normal; nothing looks away so far.
+        area = np.maximum(turn[:, 2, 2], 0.12)
+        u = scalars(turn[:, 1, 1] / area) * x - scalars(turn[:, 0, 1] / area) * y
+        v = scalars(turn[:, 0, 0] / area) * y - scalars(turn[:, 1, 0] / area) * x
+        depth = scalars(turn[:, 2, 0]) * u + scalars(turn[:, 2, 1]) * v
+        return u, v, depth + scalars(z * turn[:, 2, 2])
 
     def window(self, centre: Scalars, reach_x: Scalars, reach_y: Scalars) -> Window | None:
         """The smallest window that holds boxes around `centre` (N, 2+) in every image, or None.
@@ -172,9 +194,12 @@ class Fragment:
 
 
 def ellipsoid(
-    view: View, centre: Sequence[float], radii: Sequence[float], tilt: float = 0.0
+    view: View, centre: ArrayLike, radii: ArrayLike, tilt: float = 0.0
 ) -> Fragment | None:
-    """An ellipsoid of the head; `tilt` turns its own axes upwards about x. None if out of sight."""
+    """An ellipsoid of the head; `tilt` turns its own axes upwards about x. None if out of sight.
+
+    Centre and radii are (3,), or (N, 3) where the images have their own.
+    """
     turn = view.turn
     if tilt:
         own = rotation(0.0, tilt, 0.0)[0]
@@ -183,7 +208,7 @@ def ellipsoid(
     # |p - c| in units of the radii is d' m d; along the line of sight it is least where g is.
     m = np.zeros_like(turn)
     for axis in range(3):
-        m += weight[axis] * turn[:, :, None, axis] * turn[:, None, :, axis]
+        m += weight[..., axis, None, None] * turn[:, :, None, axis] * turn[:, None, :, axis]
     a, b, c = (
         m[:, i, j] - m[:, i, 2] * m[:, j, 2] / m[:, 2, 2] for i, j in ((0, 0), (0, 1), (1, 1))
     )
@@ -210,7 +235,7 @@ def ellipsoid(
     np.sqrt(g, out=g)
     g *= scalars(1 / np.sqrt(m[:, 2, 2]))
     z = g - (scalars(m[:, 0, 2] / m[:, 2, 2]) * x + scalars(m[:, 1, 2] / m[:, 2, 2]) * y)
-    unit = float(np.prod(radii)) ** (1 / 3)
+    unit = np.prod(np.asarray(radii, dtype=np.float64), axis=-1) ** (1 / 3)
     normal = tuple(
         scalars(unit * m[:, i, 0]) * x
         + scalars(unit * m[:, i, 1]) * y
@@ -288,13 +313,7 @@ class Surface:
 
     def points(self, window: Window) -> tuple[Array, Array, Array]:
         """Points of the surface in the head's frame."""
-        x, y = self.view.grid(window)
-        turn, depth = self.view.turn, self.depth[window]
-        return tuple(  # type: ignore[return-value]
-            (scalars(turn[:, 0, axis]) * x + scalars(turn[:, 1, axis]) * y)
-            + scalars(turn[:, 2, axis]) * depth
-            for axis in range(3)
-        )
+        return self.view.points(window, self.depth[window])
 
 
 def _around(first: Window | None, second: Window) -> Window:
@@ -396,9 +415,12 @@ def leaf(
 
 
 def capsule(
-    view: View, start: Sequence[float], end: Sequence[float], radii: tuple[float, float]
+    view: View, start: ArrayLike, end: ArrayLike, radii: tuple[float, float]
 ) -> Fragment | None:
-    """A rod of the head that tapers from `start` to `end`; None if out of sight."""
+    """A rod of the head that tapers from `start` to `end`; None if out of sight.
+
+    The ends are (3,), or (N, 3) where the images have their own.
+    """
     first, last = view.point(start), view.point(end)
     along = last - first
     reach = np.abs(along) / 2 + max(radii)

@@ -1,4 +1,4 @@
-"""Pictures of what each factor of a rendered animal changes, for a contact sheet."""
+"""Pictures of what each factor of rendered animals and people changes, for a contact sheet."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline.rendering import people
 from pipeline.rendering.animals import RANGES, SPECIES, render_animals, sample_animals, vary
-from pipeline.rendering.heads import BACKGROUNDS
+from pipeline.rendering.people import consequences, edit, render_people, sample_people
+from pipeline.rendering.scene import BACKGROUNDS
 
-__all__ = ["factor_rows"]
+__all__ = ["factor_rows", "people_rows"]
 
 SWEPT = {
     "yaw": "tiger",
@@ -59,3 +61,47 @@ def _alike(scenes: pd.DataFrame, species: str) -> pd.DataFrame:
     for name in ("pitch", "roll", "x", "y", "coat_hue"):
         factors[name] = 0.0
     return factors.assign(yaw=0.25, scale=1.0, light_azimuth=-0.6, light_elevation=0.5)
+
+
+TURNED = ("yaw", "pitch", "roll", "light_azimuth", "light_elevation", "light_strength")
+"""Factors of people that go from one end of their range to the other."""
+
+
+def people_rows(size: int, seed: int, columns: int = 8) -> dict[str, NDArray[np.uint8]]:
+    """A row of images (columns, size, size, 3) uint8 per factor of people.
+
+    Pose, light, background, age and hair change in one person; each attribute is off and on in
+    pairs of several people, with what it causes.
+    """
+    scenes = _posed(sample_people(40 * columns, seed)).drop_duplicates("identity")
+    plain = scenes[scenes["face_skin_tone"].between(-0.9, -0.2)]
+    plain = plain[plain["Young"] & plain["No_Beard"] & ~plain["Eyeglasses"] & ~plain["dyed"]]
+    woman, man = (
+        pd.concat([plain[plain["Male"] == male].iloc[:1]] * columns, ignore_index=True)
+        for male in (False, True)
+    )
+    ends = {name: np.linspace(*people.RANGES[name], columns) for name in TURNED}
+    rows = {name: woman.assign(**{name: values}) for name, values in ends.items()}
+    names = [*BACKGROUNDS, "background_angle"]
+    rows["background"] = man.assign(**{name: scenes[name].to_numpy()[:columns] for name in names})
+    for attribute in people.ATTRIBUTES:
+        kept = scenes[scenes["Male"]] if attribute == "No_Beard" else scenes
+        off = edit(kept.iloc[: (columns + 1) // 2], attribute, False)
+        pairs = pd.concat([off, edit(off, attribute, True)]).sort_index(kind="stable")
+        rows[attribute] = pairs.iloc[:columns]
+    even = np.linspace(0, 1, columns)
+    rank = np.where(even < 0.5, 2 * even, 2 * even - 1)
+    for name, person in (("woman", woman), ("man", man)):
+        aged = person.assign(Young=even < 0.5, rank_age=rank, rank_grey=0.5)
+        rows[f"age, {name}"] = consequences(aged)
+    rows["hair_length"] = woman.assign(hair_length=even)
+    colours = [list(people.HAIR)[i % len(people.HAIR)] for i in range(columns)]
+    rows["hair_colour"] = consequences(woman.assign(hair_colour=colours))
+    return {name: render_people(factors, size) for name, factors in rows.items()}
+
+
+def _posed(scenes: pd.DataFrame) -> pd.DataFrame:
+    """The same people, all seen and lit alike."""
+    still = dict.fromkeys(("pitch", "roll", "x", "y"), 0.0)
+    light = {"light_azimuth": -0.6, "light_elevation": 0.5, "light_strength": 0.65}
+    return scenes.assign(**still, **light, yaw=0.2, scale=1.0, ambient=0.5)

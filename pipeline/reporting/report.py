@@ -89,6 +89,23 @@ FIGURES = {
             "Rows of one rendered animal head in which one factor changes along the row.",
         ),
     ),
+    "faces": (
+        Drawing(
+            "classes",
+            "The people, or the faces of animals, by identity",
+            "Of rendered people, pose, light, background, clothes and smile vary from image to "
+            "image, and a little their hair, beard and age; all of it is known.",
+            "Rows of faces, one row per person.",
+        ),
+        Drawing(
+            "factors",
+            "What each factor of a rendered person changes",
+            "One factor changes along each row, all others stay as they are. The six attributes "
+            "that Fig. 7 edits are off and on in pairs of four people, with what they cause: "
+            "gender changes the length of hair, age its colour.",
+            "Rows of rendered people in which one factor changes along the row.",
+        ),
+    ),
     "digits": (
         Drawing(
             "classes",
@@ -553,12 +570,13 @@ def _duration(seconds: float) -> str:
 PARTS: dict[str, Callable[[Path, str], tuple[list[tuple[str, str]], list[Table]]]] = {
     "table1": _table1,
     "animals": _pictures,
+    "faces": _pictures,
     "digits": _pictures,
     "fig4": _fig4,
 }
 """The facts and tables of each evaluation, in the order of the report."""
 
-OPTIONAL = ("animals", "digits")
+OPTIONAL = ("animals", "faces", "digits")
 """Shown where they were drawn: no claim rests on them."""
 
 

@@ -22,4 +22,4 @@ def encode(params: Params, item: str, device: torch.device) -> None:
 
 
 if __name__ == "__main__":
-    run_stage("encode", encode, items="prepare")
+    run_stage("encode", encode, items="train_autoencoder")

@@ -8,27 +8,31 @@ from pipeline.datasets.images import ImageSet
 from pipeline.datasets.splits import load_split
 from pipeline.figures.drawing import save_figure
 from pipeline.figures.sheets import draw_sheet
-from pipeline.params import Params, PrepareAnimalsParams
-from pipeline.rendering.sheets import factor_rows
+from pipeline.params import Params
+from pipeline.rendering.sheets import factor_rows, people_rows
 
 CLASSES, IMAGES = 12, 8
 """Of the sheet: at most so many classes, and images of each."""
+
+FACTORS = {"animals": factor_rows, "faces": people_rows}
+"""What draws the factors of a data set, if its images are rendered."""
 
 
 def plot_data(params: Params, item: str) -> None:
     """Draw contact sheets of a data set: its classes, and what each factor of an image changes."""
     settings, folder = params.settings.prepare[item], paths.figures(params.scale, item)
-    images = load_split(paths.prepared(item), "validation")
+    # Of a person, only the split for training has as many images as the sheet shows.
+    images = load_split(paths.prepared(item), "train" if item == "faces" else "validation")
     rows = {}
     for label in images.label.unique()[:CLASSES]:
         chosen = torch.nonzero(images.label == label).flatten()[:IMAGES]
         name = str(int(label))
         if isinstance(images, ImageSet):
-            name = images.truth["species"][int(chosen[0])]
+            name = images.name(int(chosen[0]))
         rows[name] = images.pixels(chosen)
     save_figure(draw_sheet(rows), folder / "classes")
-    if isinstance(settings, PrepareAnimalsParams) and settings.source == "rendered":
-        sheet = factor_rows(settings.size, params.seed, IMAGES)
+    if settings.source == "rendered":
+        sheet = FACTORS[item](settings.size, params.seed, IMAGES)
         save_figure(draw_sheet(sheet), folder / "factors")
 
 

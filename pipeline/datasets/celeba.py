@@ -1,0 +1,167 @@
+"""CelebA: which image shows whom, with which attributes, in which partition.
+
+The folder is as `torchvision.datasets.CelebA` leaves it, with or without its outer folder celeba:
+
+    img_align_celeba/*.jpg      aligned faces, 178 x 218 pixels
+    list_attr_celeba.txt        a count, the names of 40 attributes, then -1 or 1 of each image
+    list_eval_partition.txt     0, 1 or 2 of each image: training, validation, test
+    identity_CelebA.txt         the number of the person in each image
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import PipelineError
+
+__all__ = ["deal_celeba", "list_celeba"]
+
+IMAGES, ATTRIBUTES = "img_align_celeba", "list_attr_celeba.txt"
+PARTITION, IDENTITY = "list_eval_partition.txt", "identity_CelebA.txt"
+REMEDY = "put torchvision's CelebA there, or correct prepare.faces.folder"
+
+
+def list_celeba(folder: str | Path, attributes: Sequence[str]) -> pd.DataFrame:
+    """List all images in the order of the attribute file.
+
+    Columns: path, file, identity (int64), partition (0, 1 or 2) and the named `attributes` as
+    booleans. Raises PipelineError if a file is missing or malformed, an image lacks an attribute,
+    a partition or an identity, or an attribute or the identity is the same in all images.
+    """
+    root = Path(folder)
+    root = root / "celeba" if (root / "celeba").is_dir() else root
+    if not root.is_dir():
+        raise PipelineError(f"there is no folder {root} of CelebA: {REMEDY}.")
+    found = _images(root / IMAGES)
+    frame = _attributes(root / ATTRIBUTES, attributes)
+    for file, column in ((PARTITION, "partition"), (IDENTITY, "identity")):
+        numbers = _numbers(root / file)
+        frame[column] = numbers.reindex(frame.index)
+        lacking = frame.index[frame[column].isna()]
+        if len(lacking):
+            raise PipelineError(
+                f"{root / file} has no line for the image {lacking[0]}: fetch it again."
+            )
+        frame[column] = frame[column].astype(np.int64)
+    if not frame["partition"].isin((0, 1, 2)).all():
+        raise PipelineError(f"{root / PARTITION} has a partition other than 0, 1 and 2: fetch it.")
+    unknown = sorted(found - set(frame.index))
+    if unknown:
+        raise PipelineError(
+            f"{root / IMAGES / unknown[0]} has no attributes in {ATTRIBUTES}: fetch that file "
+            "again, or take the image away."
+        )
+    missing = frame.index[~frame.index.isin(found)]
+    if len(missing):
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise PipelineError(f"{root / IMAGES / missing[0]} is missing{more}: fetch it again.")
+    for name in ("identity", *attributes):
+        if frame[name].nunique() < 2:
+            only = "one identity" if name == "identity" else f"one value of the attribute {name}"
+            raise PipelineError(
+                f"the images of {root} have only {only}: two or more are needed to tell what it "
+                "changes; use the whole data set."
+            )
+    frame = frame.reset_index(names="file")
+    frame.insert(0, "path", [root / IMAGES / name for name in frame["file"]])
+    return frame
+
+
+def deal_celeba(
+    images: pd.DataFrame, counts: Mapping[str, int], rng: np.random.Generator
+) -> pd.DataFrame:
+    """Deal rows of `list_celeba` into the splits of `counts`: a column split, rows in that order.
+
+    Training and validation images are from CelebA's own partitions 0 and 1, all others from
+    partition 2. `unseen` takes whole people, so that several images of each are in it; the last
+    may be cut. No image is in two splits, and nobody of `unseen` is in `train`. Raises
+    PipelineError if there are too few images.
+    """
+    partition = images["partition"].to_numpy()
+    rows = {}
+    for split, number in (("train", 0), ("validation", 1)):
+        pool = rng.permutation(np.flatnonzero(partition == number))
+        rows[split] = _taken(pool, (split,), counts)[split]
+    trained = images["identity"].isin(images["identity"].to_numpy()[rows["train"]]).to_numpy()
+    testing = np.flatnonzero(partition == 2)
+    strangers = testing[~trained[testing]]
+    identity = images["identity"].to_numpy()[strangers]
+    people, place = np.unique(identity, return_inverse=True)
+    order = np.argsort(rng.permutation(len(people))[place], kind="stable")
+    rows |= _taken(strangers[order], ("unseen",), counts)
+    rest = rng.permutation(np.setdiff1d(testing, rows["unseen"]))
+    rows |= _taken(rest, ("test", "reference"), counts)
+    chosen = images.iloc[np.concatenate([np.sort(rows[split]) for split in counts])]
+    chosen = chosen.reset_index(drop=True)
+    chosen.insert(0, "split", np.repeat(list(counts), [len(rows[split]) for split in counts]))
+    return chosen
+
+
+def _taken(
+    pool: np.ndarray, splits: Sequence[str], counts: Mapping[str, int]
+) -> dict[str, np.ndarray]:
+    asked = sum(counts[split] for split in splits)
+    if asked > len(pool):
+        raise PipelineError(
+            f"too few images of CelebA for {' and '.join(splits)}: {len(pool)} are left for the "
+            f"{asked} asked for; lower prepare.faces.{' or '.join(splits)}."
+        )
+    ends = np.cumsum([counts[split] for split in splits])
+    return dict(zip(splits, np.split(pool, ends), strict=False))  # what is left comes last
+
+
+def _images(folder: Path) -> set[str]:
+    try:
+        found = {path.name for path in folder.iterdir() if path.suffix.lower() == ".jpg"}
+    except OSError as error:
+        raise PipelineError(f"{folder} is missing or unreadable: {REMEDY}.") from error
+    found = {name for name in found if not name.startswith(".")}
+    if not found:
+        raise PipelineError(f"{folder} holds no images (*.jpg): {REMEDY}.")
+    return found
+
+
+def _table(file: Path, **options: object) -> pd.DataFrame:
+    try:
+        return pd.read_csv(file, sep=r"\s+", **options)  # type: ignore[call-overload,no-any-return]
+    except FileNotFoundError as error:
+        raise PipelineError(f"{file} is missing: {REMEDY}.") from error
+    except (OSError, ValueError) as error:  # pandas' own errors are among the second
+        raise PipelineError(f"{file} cannot be read as a table: fetch it again.") from error
+
+
+def _attributes(file: Path, names: Sequence[str]) -> pd.DataFrame:
+    # The line of names has one word less than the others, whose first becomes the index.
+    table = _table(file, skiprows=1, header=0)
+    missing = [name for name in names if name not in table.columns]
+    if missing:
+        raise PipelineError(
+            f"{file} has no column {missing[0]}: fetch it again; {', '.join(names)} are needed."
+        )
+    _once(file, table.index)
+    values = table[list(names)]
+    wrong = values.index[~values.isin((-1, 1)).all(axis=1)]
+    if len(wrong):
+        raise PipelineError(
+            f"{file} has a value other than -1 and 1 for the image {wrong[0]}: fetch it again."
+        )
+    return values == 1
+
+
+def _numbers(file: Path) -> pd.Series:
+    table = _table(file, header=None, index_col=0)
+    if table.shape[1] != 1 or not pd.api.types.is_integer_dtype(table[1]):
+        raise PipelineError(f"{file} is no list of images with a number each: fetch it again.")
+    _once(file, table.index)
+    return table[1]
+
+
+def _once(file: Path, names: pd.Index) -> None:
+    if names.has_duplicates:
+        raise PipelineError(
+            f"{file} names the image {names[names.duplicated()][0]} twice: fetch it again."
+        )
