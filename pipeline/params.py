@@ -43,6 +43,7 @@ __all__ = [
     "TrainCinnParams",
     "TrainDigitsAutoencoderParams",
     "TrainEvaluatorParams",
+    "TrainFaceNetParams",
     "TrainImageAutoencoderParams",
     "TrainNetworkParams",
     "TrainSemanticParams",
@@ -203,6 +204,10 @@ class TrainNetworkParams:
             round(index * self.steps / (self.checkpoints - 1)) for index in range(self.checkpoints)
         )
 
+    def build_arguments(self, classes: int) -> dict[str, Any]:
+        """What the network's builder is called with, for a data set of so many classes."""
+        return {"classes": classes}
+
 
 @dataclass(frozen=True)
 class TrainAlexNetParams(TrainNetworkParams):
@@ -213,6 +218,39 @@ class TrainAlexNetParams(TrainNetworkParams):
     size: Annotated[int, Rule("a whole number of at least 31", lambda v: v >= 31)]
     dropout: Fraction
     weights: str | None
+
+    def build_arguments(self, classes: int) -> dict[str, Any]:
+        """What build_alexnet is called with."""
+        names = ("width", "hidden", "size", "dropout")
+        return {"classes": classes} | {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True)
+class TrainFaceNetParams(TrainNetworkParams):
+    """Training of FaceNet on identities, or its published weights from a folder."""
+
+    width: Annotated[
+        float, Rule("a multiple of 0.0625 above 0", lambda v: v > 0 and (16 * v).is_integer())
+    ]
+    repeats: Annotated[
+        tuple[Count, ...],
+        Rule(
+            "a list of three whole numbers, at least 1 and at most 5, 10 and 5",
+            lambda v: len(v) == 3 and all(map(int.__le__, v, (5, 10, 5))),
+        ),
+    ]
+    embedding: Count
+    size: Annotated[int, Rule("a whole number of at least 75", lambda v: v >= 75)]
+    dropout: Fraction
+    weight_decay: NonNegative
+    logit_scale: Positive
+    margin: Fraction
+    weights: str | None
+
+    def build_arguments(self, classes: int) -> dict[str, Any]:
+        """What build_facenet is called with; it embeds, whatever the number of identities."""
+        names = ("width", "embedding", "size", "dropout")
+        return {"repeats": list(self.repeats)} | {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """Published weights: recognised by their SHA-256, never unpickled before."""
 
 import hashlib
+import inspect
 import pickle
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,12 @@ from pipeline.networks import weights
 from pipeline.networks.weights import PUBLISHED, PublishedWeights, published_weights
 from pipeline.torchvision_compat import torchvision
 
+# isort: split
+from facenet_pytorch.models import inception_resnet_v1
+
 STATE = OrderedDict(weight=torch.arange(6.0).view(2, 3), bias=torch.tensor([1.0, -1.0]))
+
+TORCHVISION = sorted(set(PUBLISHED) - {"facenet"})
 
 
 def publish(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,18 +33,28 @@ def publish(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_names_say_what_the_digests_are(name: str) -> None:
-    """torchvision's convention: the name ends in the first eight digits."""
+def test_entries_are_complete(name: str) -> None:
     entry = PUBLISHED[name]
     assert len(entry.sha256) == 64 and int(entry.sha256, 16)
     assert entry.url.startswith("https://") and entry.file == Path(entry.url).name
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_names_say_what_the_digests_are(name: str) -> None:
+    """torchvision's convention: the name ends in the first eight digits."""
+    entry = PUBLISHED[name]
     assert Path(entry.file).stem.rpartition("-")[2] == entry.sha256[:8]
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", TORCHVISION)
 def test_the_files_are_those_torchvision_names(name: str) -> None:
     default = torchvision.models.get_model_weights(name).IMAGENET1K_V1
     assert PUBLISHED[name].url == default.url
+
+
+def test_the_file_of_facenet_is_the_one_its_library_names() -> None:
+    source = inspect.getsource(inception_resnet_v1.load_weights)
+    assert PUBLISHED["facenet"].url in source
 
 
 @pytest.mark.parametrize("zipped", [True, False])
@@ -54,6 +71,15 @@ def test_a_state_dict_is_read(
     for name, value in found.items():
         assert type(value) is torch.Tensor and not value.requires_grad
         assert torch.equal(value, STATE[name])
+
+
+def test_a_classifier_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "made-up.pth"
+    torch.save({**STATE, "logits.weight": torch.ones(2), "logitsum": torch.ones(1)}, path)
+    publish(path, monkeypatch)
+    kept = replace(weights.PUBLISHED["made_up"], head="logits.")
+    monkeypatch.setitem(weights.PUBLISHED, "made_up", kept)
+    assert list(published_weights("made_up", tmp_path)) == [*STATE, "logitsum"]
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,17 @@ from torch import nn
 
 from pipeline.errors import PipelineError
 from pipeline.networks.alexnet import build_alexnet
+from pipeline.networks.facenet import build_facenet
 from pipeline.networks.squeezenet import build_squeezenet
 from pipeline.storage import read_json, read_tensors
 
 __all__ = ["build_network", "checkpoint_file", "load_checkpoints", "load_network"]
 
-BUILDERS = {"squeezenet": build_squeezenet, "alexnet": build_alexnet}
+BUILDERS: dict[str, Callable[..., nn.Module]] = {
+    "squeezenet": build_squeezenet,
+    "alexnet": build_alexnet,
+    "facenet": build_facenet,
+}
 
 
 def build_network(name: str, **arguments: Any) -> nn.Module:

@@ -21,6 +21,8 @@ class PublishedWeights:
 
     url: str
     sha256: str
+    head: str = ""
+    """How the names of a classifier begin that is no part of the network here; none if empty."""
 
     @property
     def file(self) -> str:
@@ -28,11 +30,17 @@ class PublishedWeights:
         return self.url.rsplit("/", 1)[1]
 
 
-# All trained on ImageNet, from torchvision.
+# Trained on ImageNet, from torchvision; FaceNet on VGGFace2, from facenet-pytorch.
 PUBLISHED = {
     "alexnet": PublishedWeights(
         "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
         "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+    ),
+    "facenet": PublishedWeights(
+        "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/"
+        "20180402-114759-vggface2.pt",
+        "281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b",
+        head="logits.",
     ),
     "vgg16": PublishedWeights(
         "https://download.pytorch.org/models/vgg16-397923af.pth",
@@ -73,7 +81,11 @@ def published_weights(name: str, folder: Path) -> dict[str, Tensor]:
         isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
     ):
         raise _no_state_dict(path)
-    return {key: value.detach() for key, value in state.items()}
+    return {
+        key: value.detach()
+        for key, value in state.items()
+        if not (weights.head and key.startswith(weights.head))
+    }
 
 
 def _no_state_dict(path: Path) -> PipelineError:

@@ -12,12 +12,13 @@ from pipeline.datasets.images import ImageSet
 from pipeline.datasets.splits import data_files, load_split
 from pipeline.networks.loading import build_network, checkpoint_file
 from pipeline.networks.weights import published_weights
-from pipeline.params import Params, TrainAlexNetParams
+from pipeline.params import Params, TrainFaceNetParams
 from pipeline.runtime import make_fabric
 from pipeline.storage import new_folder, write_json, write_safetensors
 from pipeline.training.checkpoints import open_checkpoints
 from pipeline.training.log import TrainingLog
 from pipeline.training.network import accuracy, train_classifier
+from pipeline.training.recognition import train_recogniser, verification
 
 IMAGENET_CLASSES = 1000
 
@@ -25,24 +26,23 @@ IMAGENET_CLASSES = 1000
 def train_network(params: Params, item: str, device: torch.device) -> None:
     """Train an interpreted network and keep its states during training."""
     settings = params.settings.train_network[item]
+    recognises = isinstance(settings, TrainFaceNetParams)
     data = paths.prepared(params.networks[item].dataset)
     checkpoints = open_checkpoints("train_network", item, (settings, params.seed), data_files(data))
     log = paths.training(params.scale, "train_network", item)
-    train, test = load_split(data, "train"), load_split(data, "test")
-    arguments: dict[str, Any] = {"classes": int(train.label.max()) + 1}
-    weights = None
-    if isinstance(settings, TrainAlexNetParams):
-        arguments |= {name: getattr(settings, name) for name in ("width", "hidden", "size")}
-        arguments["dropout"], weights = settings.dropout, settings.weights
-    if weights:
-        arguments["classes"] = IMAGENET_CLASSES
+    train, weights = load_split(data, "train"), getattr(settings, "weights", None)
+    # What was trained elsewhere has seen nobody of this data set.
+    test = load_split(data, "unseen" if recognises and not weights else "test")
+    classes = IMAGENET_CLASSES if weights else int(train.label.max()) + 1
+    arguments = settings.build_arguments(classes)
     network = build_network(item, **arguments).to(device)
     if weights:
         states = {settings.steps: published_weights(item, Path(weights))}
-        assert isinstance(test, ImageSet)
-        test = test.relabelled(IMAGENET_CLASS)
+        if not recognises:
+            assert isinstance(test, ImageSet)
+            test = test.relabelled(IMAGENET_CLASS)
     else:
-        states = train_classifier(
+        states = (train_recogniser if recognises else train_classifier)(
             network,
             train,
             load_split(data, "validation"),
@@ -52,15 +52,17 @@ def train_network(params: Params, item: str, device: torch.device) -> None:
             checkpoints=checkpoints,
             log=TrainingLog(log.parent, log.name),
         ).snapshots
-    accuracies = {}
+    measured: dict[str, Any] = {}
     with new_folder(paths.network(item)) as folder:
         for step, state in states.items():
             network.load_state_dict(state)
-            accuracies[str(step)] = accuracy(network.eval(), test)
+            network.eval()
+            measured[str(step)] = (verification if recognises else accuracy)(network, test)
             write_safetensors(checkpoint_file(folder, step), state)
         config = {"name": item, "arguments": arguments, "steps": list(states)}
         write_json(folder / "config.json", config)
-    metrics = {"test_accuracy": accuracies[str(settings.steps)], "accuracy_by_step": accuracies}
+    last = measured[str(settings.steps)]
+    metrics = last if recognises else {"test_accuracy": last, "accuracy_by_step": measured}
     write_json(paths.metrics(params.scale, f"train_network-{item}"), metrics)
     checkpoints.clear()
 

@@ -1,0 +1,97 @@
+"""Face verification: do two images show the same identity, judged by their embeddings' distance?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from pipeline.errors import PipelineError
+
+__all__ = ["Verification", "verification_accuracy"]
+
+PAIRS = 6000  # as many as the benchmark Labeled Faces in the Wild has
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How well distances between embeddings tell identities apart."""
+
+    accuracy: float
+    """Share of the second half's pairs that the first half's threshold judges rightly."""
+    roc_auc: float
+    """Chance that two images of one identity are nearer than two of different ones, all pairs."""
+    threshold: float
+    """The distance below which two images are said to show the same identity."""
+    pairs: int
+    """Number of pairs, half of them of the same identity."""
+
+
+def verification_accuracy(
+    embeddings: NDArray[np.floating],
+    identities: NDArray[np.integer],
+    seed: int,
+    pairs: int = PAIRS,
+) -> Verification:
+    """Verify pairs of images by the Euclidean distance of their embeddings.
+
+    embeddings: (R, D); identities: (R,). As many pairs of the same identity as of different ones
+    are drawn by the seed, at most `pairs` together and none twice. The threshold is the one that
+    judges half of the pairs best; the accuracy is that on the other half.
+
+    Raises PipelineError if there are not two pairs of each kind.
+    """
+    count, generator = 0, np.random.default_rng(seed)
+    if len(identities):
+        drawn = [_draw(identities, same, pairs // 2, generator) for same in (True, False)]
+        count = min(map(len, drawn)) // 2 * 2
+    if count < 2:
+        raise PipelineError(
+            "verification needs two pairs of images of the same identity and two of different "
+            "ones: prepare more images of each identity."
+        )
+    # Both halves hold as many pairs of either kind.
+    first, second = np.concatenate([kind[:count] for kind in drawn]).T
+    same = np.repeat([True, False], count)
+    half = np.arange(2 * count) % 2 == 0
+    distance = np.linalg.norm(
+        embeddings[first].astype(np.float64) - embeddings[second].astype(np.float64), axis=1
+    )
+    threshold = _best_threshold(distance[half], same[half])
+    accuracy = np.mean((distance[~half] < threshold) == same[~half])
+    return Verification(
+        accuracy=float(accuracy),
+        roc_auc=float(roc_auc_score(same, -distance)),
+        threshold=threshold,
+        pairs=2 * count,
+    )
+
+
+def _draw(
+    identities: NDArray[np.integer], same: bool, most: int, generator: np.random.Generator
+) -> NDArray[np.intp]:
+    """At most `most` different pairs (P, 2) of the same or of different identities, shuffled."""
+    if same:
+        groups = [np.flatnonzero(identities == identity) for identity in np.unique(identities)]
+        pairs = np.concatenate([rows[np.argwhere(np.tri(len(rows), k=-1))] for rows in groups])
+    else:  # too many to list: draw more than are needed
+        pairs = np.sort(generator.integers(len(identities), size=(4 * most + 100, 2)), axis=1)
+        pairs = pairs[identities[pairs[:, 0]] != identities[pairs[:, 1]]]
+        pairs = np.unique(pairs, axis=0)
+    return generator.permutation(pairs)[:most]
+
+
+def _best_threshold(distance: NDArray[np.float64], same: NDArray[np.bool_]) -> float:
+    """The distance that separates best, in the middle between two of those that occur."""
+    order = np.argsort(distance, kind="stable")
+    ordered = distance[order]
+    edges = np.concatenate([ordered[:1] - 1, (ordered[1:] + ordered[:-1]) / 2, ordered[-1:] + 1])
+    # Right: pairs of the same identity below the edge, and of different ones above.
+    below = np.concatenate([[0], np.cumsum(same[order])])
+    above = np.concatenate([[0], np.cumsum(~same[order])])
+    right = below + above[-1] - above
+    # Between equal distances there is no edge.
+    split = np.concatenate([[True], ordered[1:] > ordered[:-1], [True]])
+    return float(edges[np.argmax(np.where(split, right, -1))])

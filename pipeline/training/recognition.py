@@ -1,0 +1,140 @@
+"""Training of the face recogniser on identities (INV paper, Sec. 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.datasets.images import Images
+from pipeline.evaluation.verification import verification_accuracy
+from pipeline.params import TrainFaceNetParams
+from pipeline.training.checkpoints import CheckpointFolder
+from pipeline.training.log import TrainingLog
+from pipeline.training.loop import FitResult, cosine, fit
+from pipeline.training.network import accuracy
+
+__all__ = ["IdentityHead", "embed", "train_recogniser", "verification"]
+
+PAIRS_SEED = 0  # the same pairs whatever the run's seed: runs are compared on them
+
+
+class IdentityHead(nn.Module):
+    """Logits (B, classes) of embeddings (B, D) of length 1: scaled cosines to a vector per class.
+
+    Nothing but angles counts, as in verification. `margin` is taken from the cosine of the true
+    class while training (Wang et al. 2018, CosFace, Eq. 4), so that identities move apart.
+    """
+
+    def __init__(self, dimensions: int, classes: int, scale: float, margin: float) -> None:
+        super().__init__()
+        self.scale, self.margin = scale, margin
+        self.weight = nn.Parameter(torch.randn(classes, dimensions))
+
+    def forward(self, embeddings: Tensor, label: Tensor | None = None) -> Tensor:
+        """Logits; with `label` (B,) those of the training loss, the margin taken off."""
+        cosines = F.linear(embeddings, F.normalize(self.weight, dim=1))
+        if label is not None:
+            cosines = cosines - self.margin * F.one_hot(label, cosines.shape[1])
+        return self.scale * cosines
+
+
+class _Recogniser(nn.Module):
+    """The network with its head, which training needs and nothing else."""
+
+    def __init__(self, network: nn.Module, head: IdentityHead) -> None:
+        super().__init__()
+        self.network, self.head = network, head
+
+    def forward(self, images: Tensor, label: Tensor | None = None) -> Tensor:
+        return self.head(self.network(images), label)
+
+
+@torch.no_grad()
+def embed(network: nn.Module, data: Images, batch_size: int = 500) -> Tensor:
+    """Embeddings (R, D) float32, on the CPU, of every image of `data`."""
+    device = next(network.parameters()).device
+    batches = range(0, len(data), batch_size)
+    return torch.cat(
+        [network(data.images(slice(i, i + batch_size)).to(device)).float().cpu() for i in batches]
+    )
+
+
+def verification(network: nn.Module, data: Images) -> dict[str, float]:
+    """Whether embeddings of `data` verify identities: see `verification_accuracy`."""
+    found = verification_accuracy(embed(network, data).numpy(), data.label.numpy(), PAIRS_SEED)
+    return {
+        "verification_accuracy": round(found.accuracy, 4),
+        "verification_auc": round(found.roc_auc, 4),
+        "verification_threshold": round(found.threshold, 4),
+        "verification_pairs": found.pairs,
+    }
+
+
+def train_recogniser(
+    network: nn.Module,
+    train: Images,
+    validation: Images,
+    settings: TrainFaceNetParams,
+    *,
+    seed: int,
+    fabric: Fabric,
+    checkpoints: CheckpointFolder,
+    log: TrainingLog,
+) -> FitResult:
+    """Train `network` to tell the identities of `train` apart, by cross entropy of its head.
+
+    The identities of `validation` are those of `train`: its accuracy is that of the head, which
+    names the identity. Half of the images are mirrored. The head is not kept: snapshots are states
+    of `network` alone.
+    """
+    classes = int(train.label.max()) + 1
+    head = IdentityHead(settings.embedding, classes, settings.logit_scale, settings.margin)
+    recogniser = _Recogniser(network, head)
+    optimizer = torch.optim.AdamW(
+        recogniser.parameters(),
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
+
+    def objective(
+        recogniser: _Recogniser, indices: Tensor, generator: torch.Generator
+    ) -> Mapping[str, Tensor]:
+        rows = indices.cpu()
+        images, label = train.images(rows).to(fabric.device), train.label[rows].to(fabric.device)
+        mirrored = torch.rand(len(images), generator=generator, device=images.device) < 0.5
+        images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
+        return {"loss": F.cross_entropy(recogniser(images, label), label)}
+
+    result = fit(
+        recogniser,
+        objective,
+        optimizer,
+        steps=settings.steps,
+        batch_size=settings.batch_size,
+        dataset_size=len(train),
+        seed=seed,
+        fabric=fabric,
+        checkpoints=checkpoints,
+        log=log,
+        log_every=max(1, settings.steps // 100),
+        validate=lambda recogniser: {"accuracy": accuracy(recogniser, validation)},
+        validate_every=max(1, settings.steps // max(1, settings.checkpoints - 1)),
+        schedule=cosine(settings.steps, warmup=min(200, settings.steps // 10)),
+        snapshot_steps=settings.checkpoint_steps,
+    )
+    prefix = "network."
+    snapshots = {
+        step: {
+            name.removeprefix(prefix): value
+            for name, value in state.items()
+            if name.startswith(prefix)
+        }
+        for step, state in result.snapshots.items()
+    }
+    return replace(result, snapshots=snapshots)
