@@ -47,6 +47,7 @@ __all__ = [
     "TrainImageAutoencoderParams",
     "TrainNetworkParams",
     "TrainSemanticParams",
+    "TrainStarGANParams",
     "load_params",
 ]
 
@@ -85,6 +86,13 @@ Name = Annotated[
 Columns = Annotated[
     tuple[str, ...],
     Rule("a list of columns without repetitions, or []", lambda v: len(set(v)) == len(v)),
+]
+Attributes = Annotated[
+    tuple[str, ...],
+    Rule(
+        "a list of attributes, not empty and without repetitions",
+        lambda v: len(v) > 0 and len(set(v)) == len(v),
+    ),
 ]
 
 # --- sections of scales/<scale>.yaml -------------------------------------------------------------
@@ -312,6 +320,23 @@ class TrainCinnParams:
     weight_decay: NonNegative
     validate_every: Count
     patience: Count
+
+
+@dataclass(frozen=True)
+class TrainStarGANParams:
+    """Training of StarGAN, which changes `attributes`: columns of the ground truth."""
+
+    attributes: Attributes
+    steps: Count
+    batch_size: Several
+    learning_rate: Positive
+    critic_updates: Count
+    reconstruction: Positive
+    width: Count
+    blocks: Count
+    critic_width: Count
+    critic_layers: Count
+    validate_every: Count
 
 
 @dataclass(frozen=True)

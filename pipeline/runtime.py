@@ -85,12 +85,15 @@ def prepare_runtime(device: str, threads: int, seed: int) -> torch.device:
     return torch.device(device)
 
 
-def make_fabric(device: torch.device | str, *, mixed: bool = False) -> Fabric:
+def make_fabric(
+    device: torch.device | str, *, mixed: bool = False, alternating: bool = False
+) -> Fabric:
     """Make and launch the Lightning Fabric that trains on `device`.
 
     One process by default; the processes that torchrun starts train together (DDP). With `mixed`,
     products and convolutions run in bfloat16 where the device has instructions for it; never for
-    invertible networks, which bfloat16 would not invert.
+    invertible networks, which bfloat16 would not invert. With `alternating`, an update may leave
+    out some parameters, which processes that train together have to agree on.
     """
     from lightning_fabric import Fabric
 
@@ -98,7 +101,12 @@ def make_fabric(device: torch.device | str, *, mixed: bool = False) -> Fabric:
     world = int(os.environ.get("WORLD_SIZE", "1"))
     nodes = int(os.environ.get("GROUP_WORLD_SIZE", "1"))  # torchrun's number of nodes
     if world > 1:
-        launch: dict[str, Any] = {"devices": world // nodes, "num_nodes": nodes, "strategy": "ddp"}
+        strategy = "ddp_find_unused_parameters_true" if alternating else "ddp"
+        launch: dict[str, Any] = {
+            "devices": world // nodes,
+            "num_nodes": nodes,
+            "strategy": strategy,
+        }
     else:
         launch = {"devices": 1}
     precision: Any = "bf16-mixed" if mixed and _has_bfloat16(kind) else "32-true"

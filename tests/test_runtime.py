@@ -3,6 +3,7 @@
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,6 +65,29 @@ def test_available_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_fabric_runs_in_this_process() -> None:
     fabric = runtime.make_fabric(torch.device("cpu"))
     assert fabric.world_size == 1 and fabric.device == torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("options", "strategy"),
+    [({}, "ddp"), ({"alternating": True}, "ddp_find_unused_parameters_true")],
+)
+def test_processes_that_train_together(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, bool], strategy: str
+) -> None:
+    seen: dict[str, Any] = {}
+
+    class Recorder:
+        def __init__(self, **arguments: Any) -> None:
+            seen.update(arguments)
+
+        def launch(self) -> None:
+            pass
+
+    monkeypatch.setattr("lightning_fabric.Fabric", Recorder)
+    monkeypatch.setenv("WORLD_SIZE", "6")
+    monkeypatch.setenv("GROUP_WORLD_SIZE", "2")
+    runtime.make_fabric("cpu", **options)
+    assert (seen["strategy"], seen["devices"], seen["num_nodes"]) == (strategy, 3, 2)
 
 
 def test_costs_are_gathered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,133 @@
+"""StarGAN, the baseline of semantic editing (Choi et al., CVPR 2018; INV paper, Sec. B.5, Fig. S9).
+
+One generator changes any of a list of binary attributes of an image. It is told the values that
+all attributes shall have, not which of them to change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.errors import PipelineError
+
+__all__ = ["StarGANCritic", "StarGANGenerator", "edit_attribute"]
+
+SLOPE = 0.01  # of the critic's LeakyReLUs
+
+
+class StarGANGenerator(nn.Module):
+    """G: an image, and the attributes it shall have, to an image (StarGAN, Tab. 4).
+
+    `attributes` are their names, in the order of the columns that `forward` gets. `width` channels
+    follow the first convolution; two halvings of the image double them, `blocks` residual blocks
+    keep them, two doublings of the image halve them again. Every convolution but the last is
+    followed by an instance normalisation of its own scale and shift. The defaults are the paper's,
+    for 128 px.
+    """
+
+    def __init__(self, attributes: Sequence[str], width: int = 64, blocks: int = 6) -> None:
+        super().__init__()
+        self.attributes = tuple(attributes)
+        self.arguments = {"attributes": list(attributes), "width": width, "blocks": blocks}
+        inputs = 3 + len(self.attributes)
+        layers = [*_normalised(nn.Conv2d(inputs, width, 7, 1, 3, bias=False)), nn.ReLU()]
+        for channels in (width, 2 * width):
+            halving = nn.Conv2d(channels, 2 * channels, 4, 2, 1, bias=False)
+            layers += [*_normalised(halving), nn.ReLU()]
+        layers += [_Residual(4 * width) for _ in range(blocks)]
+        for channels in (4 * width, 2 * width):
+            doubling = nn.ConvTranspose2d(channels, channels // 2, 4, 2, 1, bias=False)
+            layers += [*_normalised(doubling), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(width, 3, 7, 1, 3, bias=False))
+
+    def forward(self, images: Tensor, attributes: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in [-1, 1] that show `attributes` (B, A), each 0 or 1.
+
+        H and W are multiples of 4. Raises PipelineError if there are not A attributes per image,
+        or for other sizes.
+        """
+        height, width = images.shape[-2:]
+        if attributes.shape != (len(images), len(self.attributes)):
+            raise PipelineError(
+                f"{len(images)} images with attributes of shape {tuple(attributes.shape)}: StarGAN "
+                f"expects {len(self.attributes)} for each, {', '.join(self.attributes)}."
+            )
+        if height % 4 or width % 4:
+            raise PipelineError(
+                f"no StarGAN for images of {height} x {width} px: use multiples of 4."
+            )
+        maps = attributes.to(images.dtype)[:, :, None, None].expand(-1, -1, height, width)
+        return self.layers(torch.cat([images.contiguous(), maps], 1)).float().tanh()
+
+
+class StarGANCritic(nn.Module):
+    """D: tells real images from edited ones, and reads the attributes (StarGAN, Tab. 5).
+
+    `layers` convolutions halve an image of `size` px each, to patches that overlap; `width`
+    channels follow the first, and each of the others doubles them. No normalisation. The defaults
+    are the paper's. Raises PipelineError for a size that cannot be halved so often.
+    """
+
+    def __init__(self, attributes: int, size: int = 128, width: int = 64, layers: int = 6) -> None:
+        super().__init__()
+        patches = size >> layers
+        if patches < 1 or size != patches << layers:
+            raise PipelineError(
+                f"no StarGAN critic of {layers} layers for images of {size} px: use a multiple of "
+                f"{2**layers} px, or fewer layers."
+            )
+        self.layers = nn.Sequential()
+        inputs, outputs = 3, width
+        for _ in range(layers):
+            self.layers.append(nn.Conv2d(inputs, outputs, 4, 2, 1))
+            self.layers.append(nn.LeakyReLU(SLOPE))
+            inputs, outputs = outputs, 2 * outputs
+        self.source = nn.Conv2d(inputs, 1, 3, 1, 1, bias=False)
+        self.classes = nn.Conv2d(inputs, attributes, patches, bias=False)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores of patches (B, 1, P, P), larger where they look real, and class logits (B, A).
+
+        Images (B, 3, size, size) in [-1, 1]; P = size / 2**layers.
+        """
+        x = self.layers(images.contiguous())
+        return self.source(x).float(), self.classes(x).flatten(1).float()
+
+
+@torch.no_grad()
+def edit_attribute(
+    generator: StarGANGenerator, images: Tensor, attributes: Tensor, index: int
+) -> Tensor:
+    """Negate one attribute: images (B, 3, H, W) in [-1, 1] as they would look then (Fig. S8).
+
+    `attributes` (B, A) are those of the images, 0 or 1; `index` counts from 0. Raises PipelineError
+    if there is no such attribute.
+    """
+    if not 0 <= index < len(generator.attributes):
+        raise PipelineError(
+            f"StarGAN has no attribute {index}: it has {len(generator.attributes)}, counted from "
+            f"0: {', '.join(generator.attributes)}."
+        )
+    wanted = attributes.clone()
+    wanted[:, index] = 1 - wanted[:, index]
+    return generator(images, wanted)
+
+
+class _Residual(nn.Module):
+    """x + F(x) with two convolutions, both normalised."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        first = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        second = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        self.layers = nn.Sequential(*_normalised(first), nn.ReLU(), *_normalised(second))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+def _normalised(convolution: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
+    return [convolution, nn.InstanceNorm2d(convolution.out_channels, affine=True)]
