@@ -6,6 +6,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,3 +39,10 @@ def edit(project: Path) -> Callable[[str, str, str], None]:
         (project / file).write_text(text.replace(old, new))
 
     return replace
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _signals_reach_python() -> None:
+    """A shell ignores SIGINT in what it starts in the background, and children inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
