@@ -399,6 +399,7 @@ class ScaleParams:
         dict[str, Any], Items({"squeezenet": TrainNetworkParams, "alexnet": TrainAlexNetParams})
     ]
     train_evaluator: Annotated[dict[str, Any], Items({"animals": TrainEvaluatorParams})]
+    train_stargan: Annotated[dict[str, Any], Items({"faces": TrainStarGANParams})]
     extract: dict[Name, ExtractParams]
     train_semantic: dict[Name, TrainSemanticParams]
     train_cinn: dict[Name, TrainCinnParams]
@@ -568,6 +569,16 @@ def _check_settings(file: str, settings: ScaleParams, run: _RunParams) -> None:
         _check_factors(file, ("train_semantic", name), semantic)
     for name, evaluator in settings.train_evaluator.items():
         _check_attributes(file, ("train_evaluator", name), evaluator)
+    for name, editor in settings.train_stargan.items():
+        size, layers = settings.prepare[name].size, editor.critic_layers
+        if size % 2**layers:
+            raise _bad(
+                file,
+                ("train_stargan", name, "critic_layers"),
+                layers,
+                f"at most {(size & -size).bit_length() - 1}, for each layer halves images of "
+                f"{size} px",
+            )
     _check_batches(file, settings, run)
     _check_inspect(file, settings, run)
 
@@ -686,7 +697,7 @@ def _check_batches(file: str, settings: ScaleParams, run: _RunParams) -> None:
     tables = (run.networks, run.layers, run.baselines)
     of_item = {name: row.dataset for table in tables for name, row in table.items()}
     trainings = ("train_autoencoder", "train_semantic", "train_network", "train_cinn")
-    for section in (*trainings, "train_evaluator", "train_baseline"):
+    for section in (*trainings, "train_evaluator", "train_baseline", "train_stargan"):
         for name, training in getattr(settings, section).items():
             images = train[of_item.get(name, name)]
             if training.batch_size > images:

@@ -27,6 +27,7 @@ __all__ = [
     "reports",
     "representations",
     "semantic",
+    "stargan",
     "training",
 ]
 
@@ -94,6 +95,11 @@ def cinn(network: str, layer: str) -> Path:
 def baseline(network: str, name: str) -> Path:
     """Folder of a decoder that t is compared with, for one layer of a network."""
     return Path("models/baseline") / network / name
+
+
+def stargan(dataset: str) -> Path:
+    """Folder of StarGAN's generator, which edits by e are compared with."""
+    return Path("models/stargan") / dataset
 
 
 def reports(scale: str) -> Path:

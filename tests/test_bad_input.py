@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from pipeline import paths
 from pipeline.datasets.images import ImageSet
-from pipeline.storage import write_npy
+from pipeline.storage import read_parquet, write_npy, write_parquet
 from pipeline.training.checkpoints import CheckpointFolder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,6 +35,7 @@ def item_of(stage: str) -> list[str]:
         "train_cinn": "squeezenet-fire8",
         "train_baseline": "dosovitskiy-fc7",
         "train_evaluator": "animals",
+        "train_stargan": "faces",
     }
     networks = {"train_network", "extract", "fingerprint"}
     return [items.get(stage, "squeezenet" if stage in networks else "digits")]
@@ -350,6 +351,19 @@ def test_a_factor_that_does_not_exist(change: Any, run: Any, refused: Any) -> No
     sentence = refused("train_evaluator")
     assert sentence.startswith("the ground truth has no column 'Eyeglasses' for train_evaluator")
     assert "label, species, coat, style, yaw, pitch, roll" in sentence
+
+
+def test_attributes_that_stargan_cannot_learn(
+    change: Any, run: Any, refused: Any, project: Path
+) -> None:
+    assert run("prepare", "faces")[0] == 0
+    change(SMOKE, "train_stargan.faces.attributes", ["Smiling", "Bald"])
+    sentence = refused("train_stargan")
+    assert sentence.startswith("the ground truth has no attribute 'Bald' that is either true or")
+    change(SMOKE, "train_stargan.faces.attributes", ["Smiling", "Male"])
+    file = paths.prepared("faces") / "ground_truth.parquet"
+    write_parquet(file, read_parquet(file).assign(Male=True))
+    assert refused("train_stargan").startswith("the attribute 'Male' is true in all 200 training")
 
 
 # --- places that cannot be written ---------------------------------------------------------------

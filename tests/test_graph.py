@@ -159,6 +159,7 @@ def test_paths_are_those_of_the_code(graphs: Any, scale: str) -> None:
     for dataset in settings.prepare:
         known |= {f(dataset) for f in (paths.prepared, paths.posteriors)}
         known |= {f(dataset) for f in (paths.autoencoder, paths.evaluator, paths.semantic)}
+        known.add(paths.stargan(dataset))
         known.add(paths.figures(scale, dataset))
     for network in params.networks:
         known |= {f(network) for f in (paths.network, paths.features, paths.fingerprint)}

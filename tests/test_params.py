@@ -154,6 +154,9 @@ BAD = [
     (LAPTOP, "train_evaluator.animals.numbers", "yaw", "numbers is 'yaw'; it must be a list of"),
     (LAPTOP, "train_evaluator.animals.numbers", ["x", "x"], "columns without repetitions, or []"),
     (LAPTOP, "train_evaluator.animals.classes", [3], "classes.0 is 3; it must be text"),
+    (LAPTOP, "train_stargan.faces.attributes", ["Male", "Male"], "not empty and without repetit"),
+    (LAPTOP, "train_stargan.faces.attributes", [], "a list of attributes, not empty and without"),
+    (LAPTOP, "train_stargan.faces.critic_updates", 0, "it must be a whole number of at least 1"),
     (LAPTOP, "train_evaluator.animals.blur", 1.5, "it must be a number from 0 to below 1"),
     # keys
     (LAPTOP, f"{CINN}.stpes", 5, f"{CINN}.stpes is not a known key (did you mean steps?)"),
@@ -228,6 +231,8 @@ BAD = [
     (LAPTOP, "evaluate.fig4.early", 18, "late is 18; it must be above evaluate.fig4.early (18)"),
     (LAPTOP, "prepare.digits.source", "mnist", "prepare.digits.folder is missing; source mnist"),
     (LAPTOP, "train_evaluator.animals.batch_size", 48001, "it must be at most 48000, the number"),
+    (LAPTOP, "train_stargan.faces.batch_size", 20001, "it must be at most 20000, the number"),
+    (LAPTOP, "train_stargan.faces.critic_layers", 7, "at most 6, for each layer halves images of"),
     (LAPTOP, "train_evaluator.animals.numbers", ["species"], "none of which train_evaluator"),
     (LAPTOP, "train_cinn.alexnet-fc7.batch_size", 48001, "it must be at most 48000, the number"),
     (LAPTOP, "train_baseline.dosovitskiy-fc7.batch_size", 48001, "it must be at most 48000"),

@@ -16,6 +16,7 @@ def test_paths() -> None:
     assert paths.network("squeezenet") == Path("models/network/squeezenet")
     assert paths.evaluator("animals") == Path("models/evaluator/animals")
     assert paths.semantic("digits") == Path("models/semantic/digits")
+    assert paths.stargan("faces") == Path("models/stargan/faces")
     assert paths.cinn("alexnet", "alexnet-fc7") == Path("models/cinn/alexnet/alexnet-fc7")
     assert paths.baseline("alexnet", "b") == Path("models/baseline/alexnet/b")
     assert paths.representations("alexnet", "alexnet-fc7") == Path(
