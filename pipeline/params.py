@@ -396,7 +396,14 @@ class ScaleParams:
         Items({"digits": TrainDigitsAutoencoderParams, "animals": TrainImageAutoencoderParams}),
     ]
     train_network: Annotated[
-        dict[str, Any], Items({"squeezenet": TrainNetworkParams, "alexnet": TrainAlexNetParams})
+        dict[str, Any],
+        Items(
+            {
+                "squeezenet": TrainNetworkParams,
+                "alexnet": TrainAlexNetParams,
+                "facenet": TrainFaceNetParams,
+            }
+        ),
     ]
     train_evaluator: Annotated[dict[str, Any], Items({"animals": TrainEvaluatorParams})]
     train_stargan: Annotated[dict[str, Any], Items({"faces": TrainStarGANParams})]

@@ -121,6 +121,7 @@ def test_loading_needs_no_torch(repository: Path) -> None:
 
 
 CINN = "train_cinn.squeezenet-fire8"
+FACENET = "train_network.facenet"
 BAD = [
     # type and range of one value
     ("params.yaml", "seed", -1, "params.yaml: seed is -1; it must be a whole number from 0"),
@@ -236,6 +237,14 @@ BAD = [
     (LAPTOP, "train_evaluator.animals.numbers", ["species"], "none of which train_evaluator"),
     (LAPTOP, "train_cinn.alexnet-fc7.batch_size", 48001, "it must be at most 48000, the number"),
     (LAPTOP, "train_baseline.dosovitskiy-fc7.batch_size", 48001, "it must be at most 48000"),
+    (LAPTOP, f"{FACENET}.width", 0.3, "width is 0.3; it must be a multiple of 0.0625 above 0"),
+    (LAPTOP, f"{FACENET}.width", 0, "width is 0; it must be a multiple of 0.0625 above 0"),
+    (LAPTOP, f"{FACENET}.size", 64, "size is 64; it must be a whole number of at least 75"),
+    (LAPTOP, f"{FACENET}.margin", 1, "margin is 1; it must be a number from 0 to below 1"),
+    (LAPTOP, f"{FACENET}.repeats", [1, 2], "it must be a list of three whole numbers, at least 1"),
+    (LAPTOP, f"{FACENET}.repeats", [5, 11, 5], "it must be a list of three whole numbers, at leas"),
+    (LAPTOP, f"{FACENET}.repeats", [1, 0, 1], "repeats.1 is 0; it must be a whole number of at"),
+    (LAPTOP, f"{FACENET}.repeats", 3, "repeats is 3; it must be a list of three whole numbers"),
     (LAPTOP, "prepare.animals.source", "photographs", "prepare.animals.folders is missing; source"),
     (LAPTOP, "prepare.faces.source", "celeba", "prepare.faces.folder is missing; source celeba"),
     (LAPTOP, "prepare.faces.source", "celebA", "not a known value (did you mean celeba?)"),
