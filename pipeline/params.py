@@ -83,6 +83,13 @@ Name = Annotated[
         lambda v: re.fullmatch(r"[a-z0-9][a-z0-9_-]*", v) is not None,
     ),
 ]
+Concept = Annotated[
+    str,
+    Rule(
+        "a name of letters, digits, '-' and '_'",
+        lambda v: re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", v) is not None,
+    ),
+]
 Columns = Annotated[
     tuple[str, ...],
     Rule("a list of columns without repetitions, or []", lambda v: len(set(v)) == len(v)),
@@ -297,9 +304,9 @@ class TrainSemanticParams:
     depth: NonNegativeInt
     weight_decay: NonNegative
     rho: Fraction
-    factors: tuple[Name, ...]
-    weights: dict[Name, Positive]
-    sizes: Literal["auto"] | dict[Name, Count]
+    factors: tuple[Concept, ...]
+    weights: dict[Concept, Positive]
+    sizes: Literal["auto"] | dict[Concept, Count]
     validate_every: Count
     patience: Count
 
@@ -393,7 +400,13 @@ class ScaleParams:
     ]
     train_autoencoder: Annotated[
         dict[str, Any],
-        Items({"digits": TrainDigitsAutoencoderParams, "animals": TrainImageAutoencoderParams}),
+        Items(
+            {
+                "digits": TrainDigitsAutoencoderParams,
+                "animals": TrainImageAutoencoderParams,
+                "faces": TrainImageAutoencoderParams,
+            }
+        ),
     ]
     train_network: Annotated[
         dict[str, Any],
@@ -405,7 +418,9 @@ class ScaleParams:
             }
         ),
     ]
-    train_evaluator: Annotated[dict[str, Any], Items({"animals": TrainEvaluatorParams})]
+    train_evaluator: Annotated[
+        dict[str, Any], Items({"animals": TrainEvaluatorParams, "faces": TrainEvaluatorParams})
+    ]
     train_stargan: Annotated[dict[str, Any], Items({"faces": TrainStarGANParams})]
     extract: dict[Name, ExtractParams]
     train_semantic: dict[Name, TrainSemanticParams]
@@ -449,7 +464,7 @@ class BaselineParams:
 
 @dataclass(frozen=True)
 class FigureParams:
-    """What a figure or table is about, and made from; `besides` names two more inputs for DVC."""
+    """What a figure or table is about, and made from; `besides` names four more inputs for DVC."""
 
     dataset: Name
     network: Name

@@ -96,10 +96,14 @@ def test_a_module_that_does_not_exist(name: str, path: str, networks: dict[str, 
 def test_representations_of_a_data_set(networks: dict[str, nn.Module]) -> None:
     layer, data = LAYERS["squeezenet-fire8"], digits(7)
     network = networks[layer.network]
-    z = represent(network, layer.module, (512, 1, 1), data, batch_size=3)
-    assert z.shape == (7, 512, 1, 1) and z.dtype == torch.float16
-    expected = phi(network, layer.module, data.images(slice(None)))
-    torch.testing.assert_close(z.float(), expected, rtol=1e-3, atol=1e-5)
+    # The ReLU after features.0 writes into what it is given.
+    layers = {"fire8": (layer.module, (512, 1, 1)), "first": ("features.0", (64, 13, 13))}
+    z = represent(network, layers, data, batch_size=3)
+    assert list(z) == list(layers)
+    for key, (module, shape) in layers.items():
+        assert z[key].shape == (7, *shape) and z[key].dtype == torch.float16
+        expected = phi(network, module, data.images(slice(None)))
+        torch.testing.assert_close(z[key].float(), expected, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(512,), (256, 1, 1), (512, 2, 2)])
@@ -107,7 +111,7 @@ def test_another_shape_than_the_table_says(
     shape: tuple[int, ...], networks: dict[str, nn.Module]
 ) -> None:
     with pytest.raises(PipelineError) as caught:
-        represent(networks["squeezenet"], "features.11", shape, digits(2), batch_size=2)
+        represent(networks["squeezenet"], {"fire8": ("features.11", shape)}, digits(2), 2)
     assert str(caught.value) == (
         f"the module 'features.11' gives z of shape [512, 1, 1], not {list(shape)}: correct "
         "the shape of this layer below `extract` in scales/<scale>.yaml."

@@ -13,6 +13,8 @@ from pipeline.models.inn import ActNorm
 __all__ = ["SpatialEmbedding", "Standardize", "VectorEmbedding", "build_embedding"]
 
 SLOPE = 0.2  # of the LeakyReLUs
+ROWS = 1000
+"""Images whose z are summed up at once: early layers of all images would not fit into memory."""
 
 
 class Standardize(nn.Module):
@@ -31,16 +33,23 @@ class Standardize(nn.Module):
 
     def fit(self, z: Tensor) -> None:
         """Take the statistics from z (R, C, ...); a channel that hardly varies is not blown up."""
-        channels = z.float().transpose(0, 1).flatten(1)
-        std = channels.std(1)
-        floor = (1e-2 * std.max()).clamp_min(torch.finfo(std.dtype).tiny)
-        self.mean.copy_(channels.mean(1))
+        numbers = z.numel() // z.shape[1]  # of each channel
+        mean = torch.stack([_channels(part).sum(1) for part in z.split(ROWS)]).sum(0) / numbers
+        squares = [(_channels(part) - mean[:, None]).square().sum(1) for part in z.split(ROWS)]
+        std = (torch.stack(squares).sum(0) / (numbers - 1)).sqrt()
+        floor = (1e-2 * std.max()).clamp_min(torch.finfo(torch.float32).tiny)
+        self.mean.copy_(mean)
         self.scale.copy_(1 / std.clamp_min(floor))
 
     def forward(self, z: Tensor) -> Tensor:
         """Map z (batch, C, ...) to the same shape."""
         shape = (-1, *(1,) * (z.dim() - 2))
         return (z - self.mean.view(shape)) * self.scale.view(shape)
+
+
+def _channels(z: Tensor) -> Tensor:
+    """z (R, C, ...) as (C, numbers), float64."""
+    return z.double().transpose(0, 1).flatten(1)
 
 
 class VectorEmbedding(nn.Module):

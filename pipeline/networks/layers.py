@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +44,7 @@ def phi(network: nn.Module, path: str, images: Tensor) -> Tensor:
         return reached.z
     finally:
         handle.remove()
-    raise PipelineError(f"the network does not use its module '{path}': name another one.")
+    raise PipelineError(_unused(path))
 
 
 @torch.no_grad()
@@ -60,23 +61,54 @@ def psi(network: nn.Module, path: str, z: Tensor, image_shape: tuple[int, int, i
         handle.remove()
 
 
+@torch.no_grad()
 def represent(
-    network: nn.Module, path: str, shape: Sequence[int], data: Images, batch_size: int
-) -> Tensor:
-    """z = Phi(x) of every image of `data`: (R, *shape) float16 on the CPU.
+    network: nn.Module,
+    layers: Mapping[str, tuple[str, Sequence[int]]],
+    data: Images,
+    batch_size: int,
+) -> dict[str, Tensor]:
+    """z = Phi(x) of every image of `data` and of several layers, in one pass of the network.
 
-    float16 rounds by 5e-4 of the value, far below what z varies. Raises PipelineError if the
-    layer's representations have another shape than the settings say.
+    `layers` names for each layer its module and the shape of its z, without the batch. Returns
+    (R, *shape) float16 on the CPU per layer: float16 rounds by 5e-4 of the value, far below what z
+    varies. Raises PipelineError if representations have another shape than the settings say.
     """
     device = next(network.parameters()).device
-    result = torch.empty(len(data), *shape, dtype=torch.float16)
-    for first in range(0, len(data), batch_size):
-        rows = slice(first, first + batch_size)
-        z = phi(network, path, data.images(rows).to(device))
-        if tuple(z.shape[1:]) != tuple(shape):
-            raise PipelineError(
-                f"the module '{path}' gives z of shape {list(z.shape[1:])}, not {list(shape)}: "
-                "correct the shape of this layer below `extract` in scales/<scale>.yaml."
-            )
-        result[rows] = z
+    result = {
+        key: torch.empty(len(data), *shape, dtype=torch.float16)
+        for key, (_, shape) in layers.items()
+    }
+    reached: dict[str, Tensor] = {}
+
+    def keep(key: str, _module: nn.Module, _inputs: object, output: Tensor) -> None:
+        # A copy: what follows in the network may write into its input.
+        reached[key] = output.to("cpu", torch.float16, copy=True)
+
+    handles = [
+        _module(network, path).register_forward_hook(partial(keep, key))
+        for key, (path, _) in layers.items()
+    ]
+    try:
+        for first in range(0, len(data), batch_size):
+            rows = slice(first, first + batch_size)
+            network(data.images(rows).to(device))
+            for key, (path, shape) in layers.items():
+                if key not in reached:
+                    raise PipelineError(_unused(path))
+                z = reached.pop(key)
+                if tuple(z.shape[1:]) != tuple(shape):
+                    raise PipelineError(
+                        f"the module '{path}' gives z of shape {list(z.shape[1:])}, not "
+                        f"{list(shape)}: correct the shape of this layer below `extract` in "
+                        "scales/<scale>.yaml."
+                    )
+                result[key][rows] = z
+    finally:
+        for handle in handles:
+            handle.remove()
     return result
+
+
+def _unused(path: str) -> str:
+    return f"the network does not use its module '{path}': name another one."

@@ -16,16 +16,16 @@ def extract(params: Params, item: str, device: torch.device) -> None:
     """Compute the representations z of a network's layers for every image and checkpoint."""
     settings = params.settings.extract[item]
     data = paths.prepared(params.networks[item].dataset)
+    layers = {key: (params.layers[key].module, shape) for key, shape in settings.layers.items()}
     splits = {split: load_split(data, split) for split in SPLITS}
     with new_folder(paths.features(item)) as folder:
         steps = []
         for step, network in load_checkpoints(paths.network(item), device):
             steps.append(step)
-            for key, shape in settings.layers.items():
-                module = params.layers[key].module
-                for split, images in splits.items():
-                    z = represent(network, module, shape, images, settings.batch_size)
-                    save_representations(folder / key, step, split, z)
+            for split, images in splits.items():
+                z = represent(network, layers, images, settings.batch_size)
+                for key in layers:
+                    save_representations(folder / key, step, split, z[key])
         for key in settings.layers:
             write_json(folder / key / "config.json", {"steps": steps})
 
