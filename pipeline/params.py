@@ -341,6 +341,7 @@ class TrainStarGANParams:
     reconstruction: Positive
     width: Count
     blocks: Count
+    residual: bool
     critic_width: Count
     critic_layers: Count
     validate_every: Count
@@ -696,6 +697,17 @@ def _check_factors(file: str, where: tuple[str, ...], semantic: TrainSemanticPar
         value = getattr(semantic, field)
         if isinstance(value, dict):
             _same_items(file, _dotted(*where, field), value, semantic.factors, "factor")
+    # Above it, the loss of a factor that is equal within pairs falls without end as it grows.
+    bound = len(semantic.factors) * (1 + semantic.rho) / max(semantic.rho, 1e-9)
+    for name, weight in semantic.weights.items():
+        if weight >= bound:
+            raise _bad(
+                file,
+                (*where, "weights", name),
+                weight,
+                f"below {bound:.4g}, the number of factors times (1 + rho) / rho: else the loss "
+                "has no minimum",
+            )
 
 
 def _check_attributes(file: str, where: tuple[str, ...], evaluator: TrainEvaluatorParams) -> None:

@@ -136,6 +136,20 @@ def test_pair_loss_with_groups_of_any_size(rho: float) -> None:
     assert found == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("rho", [0.3, 0.9])
+def test_pair_loss_has_a_minimum_below_a_weight(rho: float) -> None:
+    """Of pairs whose factor is equal, the loss grows with the factor up to the weight's bound."""
+    factor = normal(4, 2).repeat_interleave(2, 0)
+    same, bound = same_as(torch.arange(4).repeat_interleave(2)), (1 + rho) / rho
+
+    def loss(scale: float, weight: float) -> float:
+        log_det = torch.zeros(len(factor), dtype=torch.float64)
+        return pair_loss(factor * scale, log_det, same, slice(0, 2), rho, weight).item()
+
+    assert loss(2, 0.99 * bound) > loss(1, 0.99 * bound) > 0
+    assert loss(2, 1.01 * bound) < loss(1, 1.01 * bound) < 0
+
+
 def test_pair_loss_does_not_depend_on_the_order() -> None:
     e, log_det, groups = normal(8, 4), normal(8, seed=1), torch.tensor([0, 1, 0, 1, 2, 2, 0, 2])
     order = torch.tensor([3, 0, 7, 5, 1, 2, 6, 4])

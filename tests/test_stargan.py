@@ -40,6 +40,7 @@ SETTINGS = TrainStarGANParams(
     reconstruction=10.0,
     width=4,
     blocks=1,
+    residual=False,
     critic_width=4,
     critic_layers=2,
     validate_every=6,
@@ -61,6 +62,18 @@ def batch(count: int = 6) -> tuple[Tensor, Tensor]:
 
 
 # --- architecture --------------------------------------------------------------------------------
+
+
+def test_a_residual_generator_begins_with_the_image(tmp_path: Path) -> None:
+    images, attributes = batch()
+    generator = StarGANGenerator(NAMES, 4, 1, residual=True)
+    torch.testing.assert_close(generator(images, attributes), 0.99 * images)
+    generator.layers[-1].weight.data.normal_()
+    edited = generator(images, attributes)
+    assert (edited - images).abs().mean() > 0.1 and edited.abs().max() <= 1
+    again = StarGANGenerator(**generator.arguments)
+    again.load_state_dict(generator.state_dict())
+    assert torch.equal(again(images, attributes), edited)
 
 
 def test_the_published_generator() -> None:

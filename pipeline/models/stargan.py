@@ -16,6 +16,8 @@ from pipeline.errors import PipelineError
 __all__ = ["StarGANCritic", "StarGANGenerator", "edit_attribute"]
 
 SLOPE = 0.01  # of the critic's LeakyReLUs
+INSIDE = 0.99
+"""Share of an image's contrast that stays where G adds to it: tanh reaches neither -1 nor 1."""
 
 
 class StarGANGenerator(nn.Module):
@@ -25,13 +27,18 @@ class StarGANGenerator(nn.Module):
     follow the first convolution; two halvings of the image double them, `blocks` residual blocks
     keep them, two doublings of the image halve them again. Every convolution but the last is
     followed by an instance normalisation of its own scale and shift. The defaults are the paper's,
-    for 128 px.
+    for 128 px. With `residual`, what the convolutions give is added to the image, and is nothing at
+    first: G need not learn to keep what it does not change.
     """
 
-    def __init__(self, attributes: Sequence[str], width: int = 64, blocks: int = 6) -> None:
+    def __init__(
+        self, attributes: Sequence[str], width: int = 64, blocks: int = 6, residual: bool = False
+    ) -> None:
         super().__init__()
         self.attributes = tuple(attributes)
+        self.residual = residual
         self.arguments = {"attributes": list(attributes), "width": width, "blocks": blocks}
+        self.arguments["residual"] = residual
         inputs = 3 + len(self.attributes)
         layers = [*_normalised(nn.Conv2d(inputs, width, 7, 1, 3, bias=False)), nn.ReLU()]
         for channels in (width, 2 * width):
@@ -42,6 +49,8 @@ class StarGANGenerator(nn.Module):
             doubling = nn.ConvTranspose2d(channels, channels // 2, 4, 2, 1, bias=False)
             layers += [*_normalised(doubling), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.Conv2d(width, 3, 7, 1, 3, bias=False))
+        if residual:
+            nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
 
     def forward(self, images: Tensor, attributes: Tensor) -> Tensor:
         """Images (B, 3, H, W) in [-1, 1] that show `attributes` (B, A), each 0 or 1.
@@ -60,7 +69,9 @@ class StarGANGenerator(nn.Module):
                 f"no StarGAN for images of {height} x {width} px: use multiples of 4."
             )
         maps = attributes.to(images.dtype)[:, :, None, None].expand(-1, -1, height, width)
-        return self.layers(torch.cat([images.contiguous(), maps], 1)).float().tanh()
+        change = self.layers(torch.cat([images.contiguous(), maps], 1)).float()
+        kept = torch.atanh(INSIDE * images.float()) if self.residual else 0
+        return (kept + change).tanh()
 
 
 class StarGANCritic(nn.Module):

@@ -70,7 +70,7 @@ def train_semantic_inn(
     checkpoints: CheckpointFolder,
     log: TrainingLog,
 ) -> tuple[SemanticINN, FitResult]:
-    """Train e by the sum over concepts of Eq. 12, z_bar drawn anew from its posterior every time.
+    """Train e by the mean over concepts of Eq. 12, z_bar drawn anew from its posterior every time.
 
     `concepts` hold each image's value (R,) int64: images with the same value form the pairs. To
     every image of a batch a partner is drawn for every concept whose values are so many that a
@@ -105,13 +105,13 @@ def train_semantic_inn(
             # Not the image with itself, nor with a copy of itself that was drawn as a partner.
             same &= rows[:, None] != rows
             same = same.to(fabric.device, e.dtype)
-            result[name] = pair_loss(e, log_det, same, model.indices(name), settings.rho)
+            result[name] = pair_loss(
+                e, log_det, same, model.indices(name), settings.rho, settings.weights[name]
+            )
         return result
 
     def total(parts: Mapping[str, Tensor]) -> Tensor:
-        weights = {name: settings.weights[name] for name in parts}
-        weighted = [weights[name] * loss for name, loss in parts.items()]
-        return torch.stack(weighted).sum() / sum(weights.values())
+        return torch.stack(list(parts.values())).mean()
 
     def objective(model: SemanticINN, indices: Tensor, generator: torch.Generator) -> dict:
         anchors = indices.cpu()

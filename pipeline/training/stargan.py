@@ -168,7 +168,7 @@ def train_stargan(
                 "training images: take it out of train_stargan, or prepare other images."
             )
     size = train.images(slice(1)).shape[-1]
-    generator = StarGANGenerator(names, settings.width, settings.blocks)
+    generator = StarGANGenerator(names, settings.width, settings.blocks, settings.residual)
     critic = StarGANCritic(len(names), size, settings.critic_width, settings.critic_layers)
     training = Adversaries(generator, critic, settings.critic_updates, settings.reconstruction).to(
         fabric.device
