@@ -26,6 +26,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pipeline.errors import PipelineError
+from pipeline.evaluation.parallel import run_in_threads
 from pipeline.torchvision_compat import torchvision
 
 __all__ = ["EXTRACTORS", "FeatureExtractor", "load_extractor"]
@@ -63,7 +64,6 @@ class FeatureExtractor:
     features: int
     network: nn.Module
 
-    @torch.inference_mode()
     def extract(self, pixels: np.ndarray, batch_size: int = BATCH) -> np.ndarray:
         """Features (R, features) float32 of images (R, H, W, 3) uint8, of any size.
 
@@ -77,10 +77,14 @@ class FeatureExtractor:
             )
         device = next(self.network.parameters()).device
         features = np.empty((len(pixels), self.features), np.float32)
-        for first in range(0, len(pixels), batch_size):
+
+        @torch.inference_mode()
+        def fill(first: int) -> None:
             batch = torch.from_numpy(np.ascontiguousarray(pixels[first : first + batch_size]))
             images = batch.to(device).permute(0, 3, 1, 2).float()  # channels last in memory
             features[first : first + batch_size] = self.network(images).cpu().numpy()
+
+        run_in_threads(fill, range(0, len(pixels), batch_size))
         return features
 
 
