@@ -315,7 +315,7 @@ class TrainSemanticParams:
 class TrainCinnParams:
     """Training of the conditional INN t."""
 
-    start: Literal["random", "semantic"]
+    start: Literal["random", "semantic", "prediction"]
     steps: Count
     batch_size: Several
     learning_rate: Positive

@@ -7,7 +7,8 @@ from torch import nn
 
 from pipeline.errors import PipelineError
 from pipeline.models.image_autoencoder import ImageAutoencoder
-from pipeline.models.inversion import InversionDecoder, ridge_regression
+from pipeline.models.inversion import InversionDecoder
+from pipeline.models.regression import ridge_regression
 
 
 def inversion(shape: tuple[int, ...] = (3, 2, 2), latent: int = 8) -> InversionDecoder:

@@ -234,7 +234,6 @@ class InvertibleNetwork(nn.Module):
         width: int,
         depth: int,
         condition_features: int = 0,
-        dropout: float = 0.0,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -242,14 +241,13 @@ class InvertibleNetwork(nn.Module):
             raise PipelineError(f"An invertible network needs 2 or more features, not {features}.")
         generator = torch.Generator().manual_seed(seed)
         self.conditional = condition_features > 0
-        self.dropout = dropout
         self.blocks: Sequence[Block] = nn.ModuleList(  # type: ignore[assignment]
             Block(features, width, depth, condition_features, generator) for _ in range(blocks)
         )
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map x (batch, features) to (value, log_det), of shapes (batch, features), (batch,)."""
-        condition = self._prepare(condition)
+        self._check(condition)
         log_det = x.new_zeros(len(x))
         for block in self.blocks:
             x, term = block(x, condition)
@@ -258,18 +256,15 @@ class InvertibleNetwork(nn.Module):
 
     def inverse(self, value: Tensor, condition: Tensor | None = None) -> Tensor:
         """Undo forward: value (batch, features) to x of the same shape."""
-        condition = self._prepare(condition)
+        self._check(condition)
         for block in reversed(self.blocks):
             value = block.inverse(value, condition)
         return value
 
-    def _prepare(self, condition: Tensor | None) -> Tensor | None:
+    def _check(self, condition: Tensor | None) -> None:
         if (condition is not None) != self.conditional:
             wanted = "needs a condition" if self.conditional else "takes no condition"
             raise PipelineError(f"This invertible network {wanted}: call it accordingly.")
-        if condition is not None and self.dropout:
-            condition = F.dropout(condition, self.dropout, self.training)
-        return condition
 
 
 class SemanticINN(nn.Module):
@@ -320,7 +315,8 @@ class ConditionalINN(nn.Module):
 
     `embedding` is H of Eq. 16 and tells the width of its output as `features_out`. The dropout acts
     on the embedded condition while training. `base`, if given, are trained blocks without condition
-    that come first; they stay as they are.
+    that come first; they stay as they are. `prediction`, if given, predicts z_bar from z: the
+    blocks read what `base` makes of the prediction beside H(z), and learn what is left.
     """
 
     def __init__(
@@ -333,27 +329,40 @@ class ConditionalINN(nn.Module):
         dropout: float = 0.0,
         seed: int = 0,
         base: InvertibleNetwork | None = None,
+        prediction: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.base = None if base is None else base.requires_grad_(False)
         self.embedding = embedding
+        self.prediction = prediction
+        self.dropout = dropout
         condition_features = int(embedding.features_out)  # type: ignore[arg-type]
-        self.network = InvertibleNetwork(
-            features, blocks, width, depth, condition_features, dropout, seed
-        )
+        if prediction is not None:
+            condition_features += features
+        self.network = InvertibleNetwork(features, blocks, width, depth, condition_features, seed)
 
     def forward(self, z_bar: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """Map z_bar (batch, features) given z (batch or 1, ...) to (v, log_det (batch,))."""
         if self.base is None:
-            return self.network(z_bar, self.embedding(z))
+            return self.network(z_bar, self.condition(z))
         value, base_log_det = self.base(z_bar)
-        v, log_det = self.network(value, self.embedding(z))
+        v, log_det = self.network(value, self.condition(z))
         return v, base_log_det + log_det
 
     def inverse(self, v: Tensor, z: Tensor) -> Tensor:
         """Map v (batch, features) given z (batch or 1, ...) to z_bar of the same shape."""
-        value = self.network.inverse(v, self.embedding(z))
+        value = self.network.inverse(v, self.condition(z))
         return value if self.base is None else self.base.inverse(value)
+
+    def condition(self, z: Tensor) -> Tensor:
+        """What every coupling net reads of z (batch, ...): (batch, condition features)."""
+        h = F.dropout(self.embedding(z), self.dropout, self.training)
+        if self.prediction is None:
+            return h
+        predicted = self.prediction(z)
+        if self.base is not None:
+            predicted, _ = self.base(predicted)
+        return torch.cat([h, predicted], 1)
 
 
 def _uniform(

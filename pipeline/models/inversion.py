@@ -11,11 +11,9 @@ from torch import Tensor, nn
 from pipeline.errors import PipelineError
 from pipeline.models.embedding import Standardize
 from pipeline.models.image_autoencoder import Architecture, ImageAutoencoder, build_decoder
+from pipeline.models.regression import ridge_regression
 
-__all__ = ["InversionDecoder", "ridge_regression"]
-
-PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
-HELD_OUT = 10  # every tenth image chooses the penalty
+__all__ = ["InversionDecoder"]
 
 
 class InversionDecoder(nn.Module):
@@ -78,39 +76,3 @@ class InversionDecoder(nn.Module):
             weight, bias = ridge_regression(inputs, z_bar.to(device).float())
             self.linear.weight.copy_(weight)
             self.linear.bias.copy_(bias)
-
-
-def ridge_regression(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Linear map from inputs (R, F) to targets (R, N): weight (N, F) and bias (N,).
-
-    The penalty is the one of PENALTIES, times R, under which every tenth row is predicted best
-    from the others; then all rows are used.
-    """
-    held_out = torch.arange(len(inputs), device=inputs.device) % HELD_OUT == 0
-    best, penalty = torch.inf, PENALTIES[-1]
-    if len(inputs) > HELD_OUT:
-        seen = _Normal(inputs[~held_out], targets[~held_out])
-        for candidate in PENALTIES:
-            weight, bias = seen.solve(candidate)
-            predicted = inputs[held_out] @ weight.T + bias
-            error = (predicted - targets[held_out]).square().mean().item()
-            if error < best:
-                best, penalty = error, candidate
-    return _Normal(inputs, targets).solve(penalty)
-
-
-class _Normal:
-    """The normal equations of a regression, in double precision."""
-
-    def __init__(self, inputs: Tensor, targets: Tensor) -> None:
-        self.mean, self.target_mean = inputs.mean(0), targets.mean(0)
-        centred = inputs - self.mean
-        self.count = len(inputs)
-        self.gram = (centred.T @ centred).double()
-        self.moment = (centred.T @ (targets - self.target_mean)).double()
-
-    def solve(self, penalty: float) -> tuple[Tensor, Tensor]:
-        ridge = self.gram.clone()
-        ridge.diagonal().add_(penalty * self.count)
-        weight = torch.cholesky_solve(self.moment, torch.linalg.cholesky(ridge)).T.to(self.mean)
-        return weight, self.target_mean - weight @ self.mean

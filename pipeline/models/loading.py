@@ -16,6 +16,7 @@ from pipeline.models.evaluator import Evaluator
 from pipeline.models.image_autoencoder import ImageAutoencoder
 from pipeline.models.inn import ConditionalINN, InvertibleNetwork, SemanticINN
 from pipeline.models.inversion import InversionDecoder
+from pipeline.models.regression import LinearPrediction
 from pipeline.storage import read_json, read_tensors
 
 __all__ = [
@@ -70,24 +71,32 @@ def build_cinn(
     width: int,
     depth: int,
     base: Mapping[str, int] | None = None,
+    predict: bool = False,
     dropout: float = 0.0,
     seed: int = 0,
     z: Tensor | None = None,
+    z_bar: Tensor | None = None,
 ) -> ConditionalINN:
     """t for z_bar of `features` dimensions and representations z of `shape`.
 
     `embedding` is the width of H(z); `base` has blocks, width and depth of the blocks without
-    condition that come first, whose weights are then to be loaded. All other weights are a pure
-    function of `seed`. H standardises what it reads by the statistics of `z` (R, *shape), the
-    training images', if they are given.
+    condition that come first, whose weights are then to be loaded. With `predict` the blocks read
+    the linear prediction of z_bar beside H(z). All other weights are a pure function of `seed`. H
+    standardises what it reads by the statistics of `z` (R, *shape), the training images', if they
+    are given, and the prediction is fitted to them and `z_bar` (R, features).
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # H draws its weights from the global state
         h = build_embedding(shape, embedding)
+    prediction = LinearPrediction(shape, features) if predict else None
     if z is not None:
         h.standardize.fit(z)
+        if prediction is not None and z_bar is not None:
+            prediction.fit(z, z_bar)
     fixed = None if base is None else InvertibleNetwork(features, **base)
-    return ConditionalINN(features, h, blocks, width, depth, dropout, seed, base=fixed)
+    return ConditionalINN(
+        features, h, blocks, width, depth, dropout, seed, base=fixed, prediction=prediction
+    )
 
 
 def load_cinn(config: Mapping[str, Any], weights: Path) -> ConditionalINN:

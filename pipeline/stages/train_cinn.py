@@ -46,9 +46,12 @@ def train_cinn(params: Params, item: str, device: torch.device) -> None:
                 "shape": list(z.shape[1:]),
                 **{name: getattr(settings, name) for name in ("embedding", "blocks", "width")},
                 "depth": settings.depth,
-                "base": base if settings.start == "semantic" else None,
+                "base": None if settings.start == "random" else base,
+                "predict": settings.start == "prediction",
             }
-            model = build_cinn(**config, dropout=settings.dropout, seed=params.seed, z=z)
+            model = build_cinn(
+                **config, dropout=settings.dropout, seed=params.seed, z=z, z_bar=posterior[0]
+            )
             model = model.to(device)
             if model.base is not None:
                 model.base.load_state_dict(e.network.state_dict())
