@@ -27,6 +27,7 @@ from pipeline.runtime import available_cores
 __all__ = [
     "BaselineParams",
     "EvaluateFig4Params",
+    "EvaluateFig7Params",
     "EvaluateTable1Params",
     "ExtractParams",
     "FigureParams",
@@ -374,6 +375,16 @@ class EvaluateTable1Params:
 
 
 @dataclass(frozen=True)
+class EvaluateFig7Params:
+    """The edits of Figs. 7, S8 and S9."""
+
+    inputs: Several
+    extractor: Literal["efficientnet-lite0", "inception"]
+    extractor_weights: str | None
+    rows: Count
+
+
+@dataclass(frozen=True)
 class InspectParams:
     """The report on one layer."""
 
@@ -428,7 +439,14 @@ class ScaleParams:
     train_cinn: dict[Name, TrainCinnParams]
     train_baseline: dict[Name, TrainBaselineParams]
     evaluate: Annotated[
-        dict[str, Any], Items({"fig4": EvaluateFig4Params, "table1": EvaluateTable1Params})
+        dict[str, Any],
+        Items(
+            {
+                "fig4": EvaluateFig4Params,
+                "table1": EvaluateTable1Params,
+                "fig7": EvaluateFig7Params,
+            }
+        ),
     ]
     inspect: InspectParams
 
@@ -614,24 +632,33 @@ def _check_settings(file: str, settings: ScaleParams, run: _RunParams) -> None:
             f"above evaluate.fig4.early ({fig4.early}) and below the {checkpoints} checkpoints of "
             "train_network.squeezenet, which count from 0",
         )
-    table1, animals = settings.evaluate["table1"], settings.prepare["animals"]
-    if table1.extractor == "inception" and table1.extractor_weights is None:
+    _check_distances(file, settings, "table1", "animals", "examples")
+    _check_distances(file, settings, "fig7", "faces", "rows")
+
+
+def _check_distances(
+    file: str, settings: ScaleParams, figure: str, dataset: str, shown: str
+) -> None:
+    """What is measured as a distance from reference images, of a data set; `shown` is drawn."""
+    chosen, images = settings.evaluate[figure], settings.prepare[dataset]
+    if chosen.extractor == "inception" and chosen.extractor_weights is None:
         raise PipelineError(
-            f"{file}: evaluate.table1.extractor_weights is missing; the extractor inception needs "
-            "the folder with its weights."
+            f"{file}: evaluate.{figure}.extractor_weights is missing; the extractor inception "
+            "needs the folder with its weights."
         )
-    most = min(animals.test, animals.reference)
+    most = min(images.test, images.reference)
+    left = f"the number of images that prepare.{dataset} leaves for test and for reference each"
     for name, count, reason in (
-        ("inputs", most, "images that prepare.animals leaves for test and for reference each"),
-        ("examples", table1.inputs, "inputs of Table 1"),
+        ("inputs", most, left),
+        (shown, chosen.inputs, f"evaluate.{figure}.inputs"),
     ):
-        value = getattr(table1, name)
+        value = getattr(chosen, name)
         if value > count:
             raise _bad(
                 file,
-                ("evaluate", "table1", name),
+                ("evaluate", figure, name),
                 value,
-                f"at most {count}, the number of {reason}",
+                f"at most {count}, {reason}",
             )
 
 

@@ -19,8 +19,12 @@ from pipeline.params import Params, load_params
 ROOT = Path(__file__).resolve().parents[1]
 SCALES = sorted(path.stem for path in (ROOT / "scales").glob("*.yaml"))
 FAMILIES = list(YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"])
+COMMANDS = {"edit_image"}
+"""Scripts that DVC does not run: they are for images of a user's own."""
 SCRIPTS = {
-    path.stem: path for path in (ROOT / "pipeline/stages").glob("*.py") if path.stem != "__init__"
+    path.stem: path
+    for path in (ROOT / "pipeline/stages").glob("*.py")
+    if path.stem not in {"__init__", *COMMANDS}
 }
 
 

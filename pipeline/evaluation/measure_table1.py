@@ -22,7 +22,7 @@ from pipeline.evaluation.reconstruction import reconstruction_quality
 from pipeline.evaluation.sampling import conditional_samples, decode_images, to_pixels
 from pipeline.evaluation.table1 import summarise_table1
 from pipeline.models.loading import load_autoencoder, load_baseline, load_cinn, load_evaluator
-from pipeline.networks.layers import phi
+from pipeline.networks.layers import represent_pixels
 from pipeline.networks.loading import checkpoint_file, load_network
 from pipeline.params import Params
 from pipeline.storage import read_json, write_json, write_npz
@@ -31,7 +31,7 @@ __all__ = ["measure_table1"]
 
 NETWORK = "alexnet"
 BATCH = 256
-"""Images that a network or decoder sees at once."""
+"""Representations that a decoder sees at once."""
 
 
 def measure_table1(params: Params, device: torch.device) -> None:
@@ -107,7 +107,7 @@ def measure_table1(params: Params, device: torch.device) -> None:
             f"{layer.layer}_dosovitskiy": decoded[shown],
             f"{layer.layer}_mahendran": to_pixels(inverted).cpu().numpy(),
         }
-        again = [_represent(network, layer.module, images, device) for images in (*drawn, rebuilt)]
+        again = [represent_pixels(network, layer.module, images) for images in (*drawn, rebuilt)]
         measured["layers"][layer.layer] = {
             "ours": [distances(images) for images in drawn],
             "dosovitskiy": distances(decoded),
@@ -150,12 +150,3 @@ def _decode(decoder: nn.Module, z: Tensor, device: torch.device) -> np.ndarray:
     """Images (R, H, W, 3) uint8 that a decoder of z (R, ...) makes."""
     parts = [to_pixels(decoder(part.to(device))).cpu() for part in z.split(BATCH)]
     return torch.cat(parts).numpy()
-
-
-def _represent(network: nn.Module, module: str, pixels: np.ndarray, device: torch.device) -> Tensor:
-    """z = Phi(x) of images (R, H, W, 3) uint8: (R, ...) on the CPU."""
-    parts = []
-    for part in torch.from_numpy(pixels).split(BATCH):
-        images = part.to(device).permute(0, 3, 1, 2).float().div(127.5).sub(1)
-        parts.append(phi(network, module, images).cpu())
-    return torch.cat(parts)

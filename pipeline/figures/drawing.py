@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from pipeline.storage import write_bytes
 
-__all__ = ["figure_style", "save_figure"]
+__all__ = ["figure_style", "save_figure", "write_figure"]
 
 # Without these entries a file names the date or the version of the program that wrote it.
 _METADATA: dict[str, dict[str, str | None]] = {
@@ -37,12 +37,16 @@ def save_figure(figure: Figure, stem: Path) -> list[Path]:
     Raises:
         PipelineError: the folder cannot be written.
     """
-    saved = []
-    for suffix, metadata in _METADATA.items():
-        buffer = io.BytesIO()
-        with figure_style():
-            figure.savefig(buffer, format=suffix, metadata=metadata)
-        target = stem.with_name(f"{stem.name}.{suffix}")
-        write_bytes(target, buffer.getvalue())
-        saved.append(target)
+    saved = [stem.with_name(f"{stem.name}.{suffix}") for suffix in _METADATA]
+    for target in saved:
+        write_figure(figure, target)
     return saved
+
+
+def write_figure(figure: Figure, file: Path) -> None:
+    """Save a figure as the .png (200 dpi) or .pdf that `file` is called; as `save_figure` does."""
+    suffix = file.suffix.removeprefix(".").lower()
+    buffer = io.BytesIO()
+    with figure_style():
+        figure.savefig(buffer, format=suffix, metadata=_METADATA[suffix])
+    write_bytes(file, buffer.getvalue())

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pipeline.datasets.images import Images
 from pipeline.errors import PipelineError
 
-__all__ = ["phi", "psi", "represent"]
+__all__ = ["phi", "psi", "represent", "represent_pixels"]
 
 
 def _module(network: nn.Module, path: str) -> nn.Module:
@@ -108,6 +109,18 @@ def represent(
         for handle in handles:
             handle.remove()
     return result
+
+
+def represent_pixels(
+    network: nn.Module, path: str, pixels: np.ndarray, batch_size: int = 256
+) -> Tensor:
+    """z = Phi(x) of images (R, H, W, 3) uint8: (R, ...) on the CPU."""
+    device = next(network.parameters()).device
+    parts = []
+    for part in torch.from_numpy(pixels).split(batch_size):
+        images = part.to(device).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+        parts.append(phi(network, path, images).cpu())
+    return torch.cat(parts)
 
 
 def _unused(path: str) -> str:

@@ -1,0 +1,151 @@
+"""Semantic edits: one factor of e(E(x)) replaced or moved, and decoded (INV paper, Sec. 4.4, B.5).
+
+(e_i) = e(z_bar) splits the code z_bar of an image. One e_i is replaced by that of another image,
+and D(e^-1(...)) is the edited image. StarGAN, with which that is compared, negates an attribute.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.errors import PipelineError
+from pipeline.evaluation.encoding import factors_of
+from pipeline.evaluation.parallel import run_in_threads
+from pipeline.evaluation.sampling import decode_images, to_pixels
+from pipeline.models.inn import SemanticINN
+from pipeline.models.loading import Autoencoder
+from pipeline.models.stargan import StarGANGenerator, edit_attribute
+
+__all__ = [
+    "attribute_values",
+    "draw_donors",
+    "factor_direction",
+    "factors_of_codes",
+    "images_of_factors",
+    "move_factor",
+    "negate_with_stargan",
+    "replace_factor",
+]
+
+BATCH = 2000  # codes at once
+IMAGES = 32  # images at once
+
+
+def factors_of_codes(e: SemanticINN, z_bar: Tensor) -> Tensor:
+    """(e_i) = e(z_bar) of codes (R, N), taken as they are: (R, N) on the CPU."""
+    return factors_of(e, (z_bar, torch.zeros_like(z_bar)))
+
+
+def replace_factor(e: SemanticINN, factors: Tensor, donors: Tensor, name: str) -> Tensor:
+    """`factors` (R, N) with the factor `name` of `donors` (R or 1, N), all others as they were.
+
+    Raises PipelineError if e has no such factor.
+    """
+    edited, columns = factors.clone(), e.indices(name)
+    edited[:, columns] = donors[:, columns]
+    return edited
+
+
+def factor_direction(
+    e: SemanticINN, factors: Tensor, values: NDArray[np.bool_], name: str
+) -> Tensor:
+    """From images without an attribute to those with it: the difference of the means of a factor.
+
+    `values` (R,) tells which of the images, whose `factors` are (R, N), have the attribute `name`.
+    Returns (N,), zero outside that factor. Raises PipelineError if e has no such factor, or all
+    images are alike.
+    """
+    _check_both(values, name)
+    columns, has = e.indices(name), torch.tensor(values)
+    direction = torch.zeros(factors.shape[1])
+    direction[columns] = (factors[has].mean(0) - factors[~has].mean(0))[columns]
+    return direction
+
+
+def move_factor(factors: Tensor, direction: Tensor, amounts: Tensor) -> Tensor:
+    """One image's factors (N,), moved along `direction` (N,) by each of `amounts` (S,): (S, N)."""
+    return factors + amounts[:, None] * direction
+
+
+@torch.no_grad()
+def images_of_factors(e: SemanticINN, autoencoder: Autoencoder, factors: Tensor) -> NDArray:
+    """D(e^-1(factors)) for factors (R, N): images (R, H, W, 3) uint8."""
+    device = next(e.parameters()).device
+    z_bar = torch.cat([e.inverse(part.to(device)) for part in factors.split(BATCH)])
+    return decode_images(autoencoder, z_bar)
+
+
+def attribute_values(truth: pd.DataFrame, names: tuple[str, ...], data: str) -> pd.DataFrame:
+    """The columns `names` of a ground truth, which are true or false.
+
+    `data` says in words what images these are. Raises PipelineError for a column that is missing or
+    of another kind, or has one value only.
+    """
+    known = list(truth.select_dtypes("bool"))
+    for name in names:
+        if name not in known:
+            raise PipelineError(
+                f"{data} have no attribute '{name}' that is either true or false, but edits need "
+                f"one for every factor: known are {', '.join(known) or 'none'}."
+            )
+        _check_both(truth[name].to_numpy(), name, data)
+    return truth[list(names)]
+
+
+def draw_donors(
+    values: NDArray[np.bool_], name: str, generator: np.random.Generator
+) -> NDArray[np.intp]:
+    """For each image, another one that differs in an attribute, at random: rows (R,).
+
+    `values` (R,) are those of the attribute `name`. Raises PipelineError if all are the same.
+    """
+    _check_both(values, name)
+    donors = np.empty(len(values), np.intp)
+    for value in (False, True):
+        rows = values == value
+        donors[rows] = generator.choice(np.flatnonzero(~rows), rows.sum())
+    return donors
+
+
+def _check_both(values: NDArray[np.bool_], name: str, data: str = "these images") -> None:
+    if len(values) == 0 or values.all() or not values.any():
+        only = "" if len(values) == 0 else f" {str(bool(values[0])).lower()} in"
+        raise PipelineError(
+            f"the attribute '{name}' is{only} all {len(values)} of {data}, so none differs in it: "
+            "prepare more images, or others."
+        )
+
+
+def negate_with_stargan(
+    generator: StarGANGenerator, pixels: NDArray[np.uint8], values: pd.DataFrame, name: str
+) -> NDArray[np.uint8]:
+    """StarGAN's edits of images (R, H, W, 3) uint8: the attribute `name` negated.
+
+    `values` has the images' own attributes. Raises PipelineError for one that StarGAN was not
+    trained on, or that `values` lacks.
+    """
+    missing = [other for other in generator.attributes if other not in values]
+    if name not in generator.attributes or missing:
+        raise PipelineError(
+            f"StarGAN edits {', '.join(generator.attributes)}, but is asked for '{name}' of images "
+            f"with the attributes {', '.join(values)}: name the same in train_stargan and in "
+            "train_semantic."
+        )
+    device = next(generator.parameters()).device
+    index = generator.attributes.index(name)
+    own = torch.tensor(values[list(generator.attributes)].to_numpy(np.float32))
+    edited = np.empty_like(pixels)
+
+    def negate(rows: slice) -> None:
+        images = torch.tensor(pixels[rows], device=device)
+        images = images.permute(0, 3, 1, 2).float().div(127.5).sub(1)
+        made = edit_attribute(generator, images, own[rows].to(device), index)
+        edited[rows] = to_pixels(made).cpu().numpy()
+
+    firsts = range(0, len(pixels), IMAGES)
+    run_in_threads(negate, [slice(first, first + IMAGES) for first in firsts])
+    return edited

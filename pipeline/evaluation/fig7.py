@@ -1,0 +1,262 @@
+"""The numbers of Figs. 7, S8 and S9: what edits of one factor change, and what they leave alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from pipeline.errors import PipelineError
+from pipeline.evaluation.attributes import attribute_quality
+
+__all__ = ["EFFECTS", "PAPER", "Measured", "pair_distances", "summarise_fig7", "wilson"]
+
+PAPER: dict[str, dict[str, Any]] = {
+    "Black_Hair": {"distance": [0.872, 0.048], "fid": {"ours": 16.24, "stargan": 20.94}},
+    "Eyeglasses": {"distance": [1.000, 0.046], "fid": {"ours": 24.97, "stargan": 41.27}},
+    "Male": {"distance": [1.061, 0.030], "fid": {"ours": 15.17, "stargan": 20.04}},
+    "No_Beard": {"distance": [0.803, 0.041], "fid": {"ours": 12.84, "stargan": 19.88}},
+    "Young": {"distance": [0.874, 0.053], "fid": {"ours": 13.21, "stargan": 21.77}},
+    "Smiling": {"distance": [0.833, 0.034], "fid": {"ours": 12.96, "stargan": 14.47}},
+}
+"""The last rows of Figs. 7 (mean, standard deviation) and S9 of the INV paper, in their order."""
+
+EFFECTS = {"Male": ("No_Beard",), "Young": ("Black_Hair",)}
+"""Attributes that another one causes: an edit of the cause may change them."""
+
+GREY = 0.3
+"""Share of grey from which on hair counts as grey; hair that is black has less."""
+
+BLOCK = 1000  # rows of a matrix of distances in memory
+
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What networks make of one set of images: the inputs, their reconstructions, or edits.
+
+    Attributes:
+        readings: of the evaluator, per factor (R,): classes or numbers.
+        embeddings: f of the interpreted network (R, D).
+        distances: `fid` and `kid` (times 1000) from the reference images.
+    """
+
+    readings: Mapping[str, np.ndarray]
+    embeddings: np.ndarray
+    distances: Mapping[str, float]
+
+
+def summarise_fig7(
+    truth: pd.DataFrame,
+    inputs: Measured,
+    reconstructions: Measured,
+    ours: Mapping[str, Measured],
+    stargan: Mapping[str, Measured],
+    *,
+    dimensions: Mapping[str, int],
+    about: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Everything `reports/<scale>/metrics/fig7.json` holds.
+
+    `truth` is the ground truth of the R inputs, with a row each, whose columns `identity` and the
+    attributes are used; `ours` and `stargan` have one set of R edits for each attribute that
+    `dimensions` names, in that order, together with the size of its factor in e.
+
+    - `about`, as it is, and `images` = R
+    - `floors`: distances of the inputs (`real`) and of D(E(x)) (`reconstruction`)
+    - `evaluator`: accuracy of each attribute, and r2 of hair_length and hair_grey, on the inputs;
+      `reconstruction`: share of D(E(x)) in which each attribute is read as it is
+    - `pairs`: distances of embeddings of two inputs of the `same` person and of `different` ones;
+      `reconstruction_distance`: ||f(x) - f(D(E(x)))||
+    - `factors`: per attribute `edits`, `dimensions`, the paper's numbers, and for both methods the
+      entries that `_method` lists
+    - `coherence`: for both methods, whether edits follow the causes of the data (Sec. B.5)
+
+    Standard deviations are over images, intervals are 95 % (Wilson). What cannot be measured is
+    None: hair and face where the evaluator does not read their numbers, coherence where an
+    attribute is missing, the paper's numbers of other attributes.
+
+    Raises:
+        PipelineError: inputs of which no two show the same person, or no two different ones.
+    """
+    attributes = list(dimensions)
+    numbers = tuple(n for n, values in inputs.readings.items() if values.dtype.kind == "f")
+    quality = attribute_quality(inputs.readings, truth, numbers)
+    correct = {name: reconstructions.readings[name] == truth[name] for name in attributes}
+    before = {"ours": reconstructions, "stargan": inputs}
+    edited = {"ours": ours, "stargan": stargan}
+    result: dict[str, Any] = {**about, "images": len(truth)}
+    result["floors"] = {
+        name: {key: _rounded(measured.distances[key]) for key in ("fid", "kid")}
+        for name, measured in (("real", inputs), ("reconstruction", reconstructions))
+    }
+    result["evaluator"] = {name: quality[name]["accuracy"] for name in attributes}
+    for name in ("hair_length", "hair_grey"):
+        result["evaluator"][name] = quality[name]["r2"] if name in numbers else None
+    result["reconstruction"] = {name: _share(values) for name, values in correct.items()}
+    result["pairs"] = pair_distances(inputs.embeddings, truth["identity"].to_numpy())
+    result["reconstruction_distance"] = _distance(inputs, reconstructions)
+    result["factors"] = {}
+    for name in attributes:
+        entry: dict[str, Any] = {"edits": len(truth), "dimensions": int(dimensions[name])}
+        paper = PAPER.get(name, {})
+        entry |= {f"paper_{key}": paper.get(key) for key in ("distance", "fid")}
+        for method in edited:
+            entry[method] = _method(
+                name, truth[attributes], inputs, before[method], edited[method][name], numbers
+            )
+        # Only e edits what it has encoded itself: StarGAN's edits start from the image.
+        entry["ours"]["distance_from_reconstruction"] = _distance(reconstructions, ours[name])
+        entry["stargan"]["distance_from_reconstruction"] = None
+        result["factors"][name] = entry
+    error = quality.get("hair_length", {}).get("mean_absolute_error")
+    result["coherence"] = {
+        method: _coherence(truth, before[method].readings, edited[method], error)
+        for method in edited
+    }
+    return result
+
+
+def _method(
+    name: str,
+    truth: pd.DataFrame,
+    inputs: Measured,
+    before: Measured,
+    after: Measured,
+    numbers: tuple[str, ...],
+) -> dict[str, Any]:
+    """What edits of the attribute `name` change, beside `before`, which was not edited.
+
+    - `distance` of embeddings of inputs and edits, mean and standard deviation (Fig. 7)
+    - `success`: share of edits in which the evaluator reads the other value, with its interval; of
+      No_Beard over men, for a beard on a woman would contradict the causes of the data
+    - `changed`: per other attribute, the share of edits that are read otherwise than `before`
+    - `unrelated_kept`: mean share unchanged of attributes that this one does not cause
+    - `traits_kept`: mean correlation of what is read of a face (face_*) before and after
+    - `fid`, `kid` (Fig. S9)
+    """
+    rows = np.ones(len(truth), bool)
+    if name == "No_Beard" and "Male" in truth:
+        rows = truth["Male"].to_numpy(bool)
+    reached = (after.readings[name] != truth[name].to_numpy())[rows]
+    changed = {
+        other: _share(after.readings[other] != before.readings[other])
+        for other in truth
+        if other != name
+    }
+    kept = [1 - share for other, share in changed.items() if other not in EFFECTS.get(name, ())]
+    traits = [
+        _correlation(before.readings[trait], after.readings[trait])
+        for trait in numbers
+        if trait.startswith("face_")
+    ]
+    return {
+        "distance": _distance(inputs, after),
+        "success": _share(reached),
+        "success_interval": wilson(reached),
+        "changed": changed,
+        "unrelated_kept": _rounded(np.mean(kept)) if kept else None,
+        "traits_kept": _rounded(np.mean(traits)) if traits else None,
+        **{key: _rounded(after.distances[key]) for key in ("fid", "kid")},
+    }
+
+
+def _coherence(
+    truth: pd.DataFrame,
+    before: Mapping[str, np.ndarray],
+    edits: Mapping[str, Measured],
+    error: float | None,
+) -> dict[str, Any]:
+    """How often edits follow the causes of the data: gender, beard and age (Sec. B.5).
+
+    - `gender_moves_hair`: share of edits of gender after which the length of hair that is read has
+      moved towards the new gender's by more than `error`, the evaluator's mean absolute one
+    - `women_stay_beardless`: share of edits of No_Beard of women that are read as No_Beard
+    - `older_turns_grey`: share of edits from young to old whose hair is read as grey
+    """
+    found: dict[str, Bools] = {}
+    if "Male" in edits and error is not None:
+        longer = edits["Male"].readings["hair_length"] - before["hair_length"]
+        moved = np.where(truth["Male"].to_numpy(bool), longer, -longer)
+        found["gender_moves_hair"] = moved > error
+    if "No_Beard" in edits and "Male" in truth:
+        women = ~truth["Male"].to_numpy(bool)
+        found["women_stay_beardless"] = edits["No_Beard"].readings["No_Beard"][women]
+    if "Young" in edits and "hair_grey" in before:
+        young = truth["Young"].to_numpy(bool)
+        found["older_turns_grey"] = edits["Young"].readings["hair_grey"][young] >= GREY
+    result: dict[str, Any] = {}
+    for name in ("gender_moves_hair", "women_stay_beardless", "older_turns_grey"):
+        values = found.get(name, np.empty(0, bool))
+        result |= {name: _share(values), f"{name}_interval": wilson(values)}
+    return result
+
+
+def pair_distances(
+    embeddings: NDArray[np.floating], identities: NDArray[np.integer]
+) -> dict[str, dict[str, float]]:
+    """Mean and standard deviation of the distances of all pairs: of one person, of different ones.
+
+    embeddings: (R, D); identities: (R,). Raises PipelineError without pairs of both kinds.
+    """
+    points = embeddings.astype(np.float64)
+    squares = np.square(points).sum(1)
+    sums = {True: np.zeros(3), False: np.zeros(3)}
+    for first in range(0, len(points), BLOCK):
+        block = slice(first, first + BLOCK)
+        square = squares[block, None] + squares - 2 * points[block] @ points.T
+        distance = np.sqrt(np.maximum(square, 0))
+        same = identities[block, None] == identities
+        later = np.arange(len(points)) > np.arange(len(points))[block, None]  # each pair once
+        for kind, chosen in ((True, same & later), (False, ~same & later)):
+            found = distance[chosen]
+            sums[kind] += len(found), found.sum(), np.square(found).sum()
+    if not all(count for count, _, _ in sums.values()):
+        raise PipelineError(
+            f"among {len(points)} test images there are no two of the same person, or no two of "
+            "different ones: raise evaluate.fig7.inputs."
+        )
+    result = {}
+    for name, (count, total, square_sum) in (("same", sums[True]), ("different", sums[False])):
+        mean = total / count
+        spread = np.sqrt(max(square_sum / count - mean**2, 0))
+        result[name] = {"mean": _rounded(mean), "std": _rounded(spread)}
+    return result
+
+
+def wilson(values: Bools) -> list[float] | None:
+    """95 % interval of the share of true `values` (R,), by Wilson's score; None for no values."""
+    if len(values) == 0:
+        return None
+    found = binomtest(int(values.sum()), len(values)).proportion_ci(method="wilson")
+    return [_rounded(found.low), _rounded(found.high)]
+
+
+def _distance(first: Measured, second: Measured) -> dict[str, float]:
+    """Mean and standard deviation of ||f - f'||, image by image."""
+    difference = first.embeddings.astype(np.float64) - second.embeddings
+    distance = np.linalg.norm(difference, axis=1)
+    return {"mean": _rounded(distance.mean()), "std": _rounded(distance.std())}
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Pearson's; 0 where one of both does not vary."""
+    first, second = (x.astype(np.float64) - x.mean(dtype=np.float64) for x in (first, second))
+    norm = np.sqrt((first @ first) * (second @ second))
+    return float(first @ second / norm) if norm > 0 else 0.0
+
+
+def _share(values: Any) -> Any:
+    """Share of true values, None of none."""
+    return _rounded(np.mean(values)) if len(values) else None
+
+
+def _rounded(value: Any) -> float:
+    """Six significant digits: more would only record the machine's rounding."""
+    return float(f"{float(value):.6g}")

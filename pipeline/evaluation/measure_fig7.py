@@ -1,0 +1,142 @@
+"""Edit the test images of faces and measure what Figs. 7, S8 and S9 show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline import paths
+from pipeline.datasets.images import ImageSet
+from pipeline.errors import PipelineError
+from pipeline.evaluation.attributes import read_attributes
+from pipeline.evaluation.edits import (
+    attribute_values,
+    draw_donors,
+    factors_of_codes,
+    images_of_factors,
+    negate_with_stargan,
+    replace_factor,
+)
+from pipeline.evaluation.encoding import encode_in_batches
+from pipeline.evaluation.fid import FrechetReference, KernelReference, feature_statistics
+from pipeline.evaluation.fig7 import Measured, summarise_fig7
+from pipeline.evaluation.perceptual_features import load_extractor
+from pipeline.evaluation.sampling import decode_images
+from pipeline.models.loading import load_autoencoder, load_evaluator, load_semantic
+from pipeline.models.stargan import load_stargan
+from pipeline.networks.layers import represent_pixels
+from pipeline.networks.loading import load_network
+from pipeline.params import Params
+from pipeline.storage import read_json, write_json, write_npz
+
+__all__ = ["measure_fig7"]
+
+NETWORK = "facenet"
+LAYER = "facenet-embedding"
+
+
+def measure_fig7(params: Params, device: torch.device) -> None:
+    """Write data/evaluations/fig7.npz and metrics/fig7.json.
+
+    Every test image is edited once for each factor of e, by both methods. Raises PipelineError for
+    a data set without these attributes, or networks that were not trained on them.
+    """
+    settings, dataset = params.settings.evaluate["fig7"], params.networks[NETWORK].dataset
+    data = paths.prepared(dataset)
+    test, real = (ImageSet.load(data, split) for split in ("test", "reference"))
+    e = load_semantic(paths.semantic(dataset)).to(device)
+    attributes = tuple(name for name in e.factors if name != "residual")
+    everyone = attribute_values(test.truth, attributes, f"the test images of {dataset}")
+    evaluator = load_evaluator(paths.evaluator(dataset)).to(device)
+    for name in attributes:
+        if name not in evaluator.classes:
+            raise PipelineError(
+                f"the evaluator of {dataset} does not read the attribute '{name}': name it in "
+                f"train_evaluator.{dataset}.classes."
+            )
+    rows = torch.arange(settings.inputs)
+    values, truth = everyone[: settings.inputs], test.truth[: settings.inputs]
+
+    weights = settings.extractor_weights
+    extractor = load_extractor(settings.extractor, weights and Path(weights), device)
+    reference = extractor.extract(real.pixels(rows))
+    frechet = FrechetReference(feature_statistics(reference))
+    kernel = KernelReference(reference, seed=params.seed)
+    network = load_network(paths.network(NETWORK), device)
+    module = params.layers[LAYER].module
+
+    def measured(images: np.ndarray) -> Measured:
+        features = extractor.extract(images)
+        fid = frechet.distance(feature_statistics(features))
+        return Measured(
+            read_attributes(evaluator, images),
+            represent_pixels(network, module, images).numpy(),
+            {"fid": fid, "kid": 1000 * kernel.distance(features).value},
+        )
+
+    autoencoder = load_autoencoder(paths.autoencoder(dataset)).to(device)
+    stargan = load_stargan(paths.stargan(dataset)).to(device)
+    inputs = test.pixels(rows)
+    z_bar, _ = encode_in_batches(autoencoder, test)
+    factors = factors_of_codes(e, z_bar)
+    rebuilt = decode_images(autoencoder, z_bar[rows].to(device))
+    generator = np.random.default_rng(params.seed)
+    shown = rows[: settings.rows]
+    grids: dict[str, list[np.ndarray]] = {"donors": [], "ours": [], "stargan": []}
+    edits: dict[str, dict[str, Measured]] = {"ours": {}, "stargan": {}}
+    for name in attributes:
+        chosen = draw_donors(everyone[name].to_numpy(), name, generator)[: settings.inputs]
+        donors = torch.from_numpy(chosen)
+        swapped = replace_factor(e, factors[rows], factors[donors], name)
+        images = {
+            "ours": images_of_factors(e, autoencoder, swapped),
+            "stargan": negate_with_stargan(stargan, inputs, values, name),
+        }
+        grids["donors"].append(test.pixels(donors[shown]))
+        for method, pixels in images.items():
+            edits[method][name] = measured(pixels)
+            grids[method].append(pixels[shown])
+
+    summary = summarise_fig7(
+        truth,
+        measured(inputs),
+        measured(rebuilt),
+        **edits,
+        dimensions={name: e.factors[name] for name in attributes},
+        about={
+            "scale": params.scale,
+            "seed": params.seed,
+            "size": inputs.shape[1],
+            "label": extractor.label,
+            "preparation": extractor.preparation,
+            "verification": _verification(params.scale),
+            "training": _training(params.scale, dataset),
+        },
+    )
+    write_npz(
+        paths.evaluations("fig7"),
+        inputs=inputs[shown],
+        reconstructions=rebuilt[shown],
+        attributes=np.array(attributes),
+        values=values.to_numpy(bool)[shown],
+        **{name: np.stack(images, 1) for name, images in grids.items()},
+    )
+    write_json(paths.metrics(params.scale, "fig7"), summary)
+
+
+def _verification(scale: str) -> dict[str, Any]:
+    """How well the interpreted network tells people apart whom it was not trained on."""
+    metrics = read_json(paths.metrics(scale, f"train_network-{NETWORK}"))
+    return {name.removeprefix("verification_"): value for name, value in metrics.items()}
+
+
+def _training(scale: str, dataset: str) -> dict[str, Any]:
+    """What both methods were given: updates of E and D, and what StarGAN came to."""
+    stargan = paths.metrics(scale, f"train_stargan-{dataset}")
+    return {
+        "ours_updates": read_json(paths.autoencoder(dataset) / "training.json")["updates"],
+        "stargan": read_json(stargan) if stargan.exists() else None,
+    }
