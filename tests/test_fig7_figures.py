@@ -16,7 +16,7 @@ from pipeline.figures.fig7 import draw_changes, draw_fig7, draw_figS8, draw_figS
 from pipeline.reporting.claims import CLAIMS
 from pipeline.reporting.tables import edits_table, fid_table, write_table
 from pipeline.stages.plot import plot_fig7
-from pipeline.storage import write_npz
+from pipeline.storage import read_json, write_json, write_npz
 
 HEADS = ("hair", "glasses", "gender", "beard", "age", "smile")
 NAMES = ("Black_Hair", "Eyeglasses", "Male", "No_Beard", "Young", "Smiling")
@@ -182,6 +182,23 @@ def test_tables_say_what_was_measured(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert [row["factor"] for row in rows] == list(HEADS)
     assert float(rows[5]["FID-EN0 StarGAN"]) == 155
+
+
+def test_the_order_is_the_papers_whatever_that_of_the_file(tmp_path: Path) -> None:
+    """JSON files are written with sorted keys."""
+    write_json(tmp_path / "fig7.json", summary())
+    numbers = read_json(tmp_path / "fig7.json")
+    assert list(numbers["factors"]) != list(NAMES)
+    assert [row[0] for row in fid_table(numbers).rows] == list(HEADS)
+    assert [row[0] for row in edits_table(numbers).rows] == list(HEADS)
+    cells = [axes.collections[0].get_array() for axes in draw_changes(numbers).axes[:3]]
+    expected = [axes.collections[0].get_array() for axes in draw_changes(summary()).axes[:3]]
+    assert all(np.array_equal(a, b) for a, b in zip(cells, expected, strict=True))
+
+
+def test_large_distances_have_no_decimals() -> None:
+    numbers = replaced(summary(), 2082.2, "factors", "Male", "stargan", "kid")
+    assert fid_table(numbers).digits == (0, 2, 2, 1, 1, 0, 0)
 
 
 def test_what_is_unknown_of_photographs_is_said(shown: dict[str, Any]) -> None:

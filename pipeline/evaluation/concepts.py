@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["EFFECTS", "asked", "concept_of"]
+from collections.abc import Iterable
+
+__all__ = ["EFFECTS", "asked", "concept_of", "in_order"]
 
 CONCEPTS = {
     "Black_Hair": ("hair", "not black", "black"),
@@ -28,3 +30,10 @@ def asked(attribute: str, value: bool) -> str:
     """What an edit asks for that sets an attribute to `value`, in a word or two."""
     words = CONCEPTS.get(attribute)
     return words[1 + value] if words else f"{'' if value else 'not '}{attribute.replace('_', ' ')}"
+
+
+def in_order(attributes: Iterable[str]) -> list[str]:
+    """Attributes in the order of the paper's figures, others behind them."""
+    names = list(attributes)
+    return [*(name for name in CONCEPTS if name in names),
+            *(name for name in names if name not in CONCEPTS)]  # fmt: skip

@@ -21,7 +21,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.concepts import EFFECTS, asked, concept_of
+from pipeline.evaluation.concepts import EFFECTS, asked, concept_of, in_order
 from pipeline.figures.drawing import figure_style
 from pipeline.figures.sheet import RIGHT, WIDTH, Sheet, draw_sheet, gaps, size_in_words
 
@@ -306,7 +306,7 @@ def draw_changes(summary: Mapping[str, Any]) -> Figure:
     Raises:
         PipelineError: a number is missing.
     """
-    attributes = _measured(lambda: list(summary["factors"]))
+    attributes = _measured(lambda: in_order(summary["factors"]))
     _measured(lambda: [summary[key] for key in ABOUT])
     shares = _measured(lambda: {method: _shares(summary, attributes, method) for method in METHODS})
     right = _measured(lambda: [summary["evaluator"][attribute] for attribute in attributes])

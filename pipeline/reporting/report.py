@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pipeline import paths
 from pipeline.errors import PipelineError
-from pipeline.evaluation.concepts import concept_of
+from pipeline.evaluation.concepts import concept_of, in_order
 from pipeline.reporting.tables import cell_texts, edits_table, fid_table, table1
 from pipeline.storage import read_json, write_text
 
@@ -594,7 +594,7 @@ def _stargan(
             f"{held_out['reconstruction'] / 2:.3f}",
         ],
     ]
-    factors = numbers["factors"].items()
+    factors = [(name, numbers["factors"][name]) for name in in_order(numbers["factors"])]
     told = ", ".join(
         f"{concept_of(name)} {100 * factor['stargan']['success']:.1f} %" for name, factor in factors
     )
@@ -606,7 +606,8 @@ def _stargan(
         f"Pixels lie in [0, 1]. StarGAN {does}: the evaluator, which had no part in its training, "
         f"reads the attribute as asked in at least {100 * weakest:.1f} % of its edits ({told}), "
         f"but in at most {100 * unedited:.1f} % of unedited images, and FaceNet's embeddings move "
-        f"by {min(moved):.2f} to {max(moved):.2f} on average. E and D, with which ours edits, had "
+        f"by {min(moved):.2f} to {max(moved):.2f} on average, where those of two people are "
+        f"{numbers['pairs']['different']['mean']:.2f} apart. E and D, with which ours edits, had "
         f"{numbers['training']['ours_updates']:,} updates."
     )
     title = "The baseline: StarGAN's own training, at its end"

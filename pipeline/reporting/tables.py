@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.concepts import concept_of
+from pipeline.evaluation.concepts import concept_of, in_order
 from pipeline.storage import write_text
 
 __all__ = ["TextTable", "cell_texts", "edits_table", "fid_table", "table1", "write_table"]
@@ -174,7 +174,9 @@ def _edits_table(summary: Mapping[str, Any]) -> TextTable:
             "face kept StarGAN", "distance ours", "distance StarGAN",
             "distance, paper"]  # fmt: skip
     rows: list[list[Cell]] = []
-    for attribute, factor in summary["factors"].items():
+    attributes = in_order(summary["factors"])
+    for attribute in attributes:
+        factor = summary["factors"][attribute]
         methods = [factor[method] for method in ("ours", "stargan")]
         paper = factor["paper_distance"]
         rows.append(
@@ -190,12 +192,12 @@ def _edits_table(summary: Mapping[str, Any]) -> TextTable:
         )
     accuracy, pairs = summary["verification"]["accuracy"], summary["pairs"]
     sizes = ", ".join(
-        f"{concept_of(attribute)} {factor['dimensions']}"
-        for attribute, factor in summary["factors"].items()
+        f"{concept_of(attribute)} {summary['factors'][attribute]['dimensions']}"
+        for attribute in attributes
     )
     rebuilt = ", ".join(
         f"{concept_of(attribute)} {100 * summary['reconstruction'][attribute]:.1f} %"
-        for attribute in summary["factors"]
+        for attribute in attributes
     )
     notes = [
         f"Scale {summary['scale']}, seed {summary['seed']}: each of {summary['images']:,} test "
@@ -224,7 +226,9 @@ def _fid_table(summary: Mapping[str, Any]) -> TextTable:
     head = ["factor", "FID ours, paper", "FID StarGAN, paper", f"{label} ours", f"{label} StarGAN",
             "KID × 1000 ours", "KID × 1000 StarGAN"]  # fmt: skip
     rows: list[list[Cell]] = []
-    for attribute, factor in summary["factors"].items():
+    attributes = in_order(summary["factors"])
+    for attribute in attributes:
+        factor = summary["factors"][attribute]
         paper = factor["paper_fid"] or {}
         rows.append(
             [
@@ -233,8 +237,13 @@ def _fid_table(summary: Mapping[str, Any]) -> TextTable:
                 *(factor[method][key] for key in ("fid", "kid") for method in ("ours", "stargan")),
             ]
         )
+    largest = {
+        key: max(factor["stargan"][key] for factor in summary["factors"].values())
+        for key in ("fid", "kid")
+    }
+    fid, kid = (1 if largest["fid"] < 1000 else 0), (2 if largest["kid"] < 1000 else 0)
     floors = [
-        f"{label} {floor['fid']:.1f}, KID × 1000 {floor['kid']:.2f}"
+        f"{label} {floor['fid']:,.{fid}f}, KID × 1000 {floor['kid']:,.2f}"
         for floor in (summary["floors"][kind] for kind in ("real", "reconstruction"))
     ]
     notes = [
@@ -247,9 +256,7 @@ def _fid_table(summary: Mapping[str, Any]) -> TextTable:
         f"{floors[1]}.",
     ]
     title = "Fréchet distances of edited images from images (Fig. S9)"
-    largest = max(factor["stargan"]["fid"] for factor in summary["factors"].values())
-    decimals = 1 if largest < 1000 else 0
-    return TextTable(title, head, rows, (0, 2, 2, decimals, decimals, 2, 2), notes)
+    return TextTable(title, head, rows, (0, 2, 2, fid, fid, kid, kid), notes)
 
 
 def _known(value: float | None, factor: float = 1.0) -> Cell:
