@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import synthetic_fig7
 import synthetic_table1
 
 from pipeline import paths
@@ -96,9 +97,14 @@ def write_results(root: Path, scale: str) -> None:
     gpu = {**cost, "device": "a <fast> GPU", "peak_gpu_mib": 4321}
     write_json(root / paths.metrics(scale, "fig4"), numbers)
     write_json(root / paths.metrics(scale, "train_semantic-digits"), semantic)
-    metrics = {"fig4": numbers, "table1": synthetic_table1.summary(scale)}
+    metrics = {
+        "fig4": numbers,
+        "fig7": synthetic_fig7.summary(scale),
+        "table1": synthetic_table1.summary(scale),
+    }
     write_json(root / paths.claims(scale), decide_claims(scale, metrics))
     synthetic_table1.write_table1_results(root, scale)
+    synthetic_fig7.write_fig7_results(root, scale)
     write_json(root / paths.costs(scale), {"prepare@digits": cost, "evaluate@fig4": gpu})
     curves = curves_of(numbers)
     save_figure(draw_fig4(curves, grids(), numbers), root / paths.figures(scale, "fig4") / "fig4")

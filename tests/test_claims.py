@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import synthetic_fig4
+import synthetic_fig7
 import synthetic_table1
 
 from pipeline.errors import PipelineError
@@ -25,12 +26,19 @@ VALUES = {
     "F4.d": ("fig4", "order_first_gap"),
 }
 
+OTHERS = ("F7.a", "F7.b", "F7.c", "S9.a", "S8.a")
+"""Claims whose numbers are tested where their figure is."""
+
 Metrics = dict[str, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
 def measured() -> Metrics:
-    return {"fig4": synthetic_fig4.summary(), "table1": synthetic_table1.summary()}
+    return {
+        "fig4": synthetic_fig4.summary(),
+        "fig7": synthetic_fig7.summary(),
+        "table1": synthetic_table1.summary(),
+    }
 
 
 def changed(measured: Metrics, figure: str, **numbers: Any) -> Metrics:
@@ -43,9 +51,9 @@ def decide(measured: Metrics, scale: str = "laptop") -> dict[str, dict[str, Any]
 
 def test_rows(measured: Metrics) -> None:
     rows = decide(measured)
-    assert list(rows) == list(VALUES)
-    for name, row in rows.items():
-        figure, value = VALUES[name]
+    assert list(rows) == [*VALUES, *OTHERS]
+    for name, (figure, value) in VALUES.items():
+        row = rows[name]
         assert set(row) - {"conditions"} == KEYS
         assert ("conditions" in row) == (name == "T1.b")
         assert row["value"] == measured[figure][value]
@@ -67,7 +75,8 @@ def test_rows(measured: Metrics) -> None:
 )
 def test_targets(measured: Metrics, scale: str, targets: list[str]) -> None:
     expected = ["> 1", *targets, ">= 5", ">= 3", ">= 0.9", "> 0"]
-    assert [row["target"] for row in decide(measured, scale).values()] == expected
+    rows = decide(measured, scale)
+    assert [rows[name]["target"] for name in VALUES] == expected
 
 
 @pytest.mark.parametrize(
@@ -148,7 +157,7 @@ def test_a_missing_second_condition_is_an_error(measured: Metrics) -> None:
         decide(incomplete)
 
 
-@pytest.mark.parametrize("figure", ["fig4", "table1"])
+@pytest.mark.parametrize("figure", ["fig4", "fig7", "table1"])
 def test_a_missing_figure_is_an_error(measured: Metrics, figure: str) -> None:
     with pytest.raises(PipelineError, match=f"evaluate@{figure}"):
         decide_claims("laptop", {name: one for name, one in measured.items() if name != figure})

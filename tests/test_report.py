@@ -15,6 +15,7 @@ from synthetic_fig4 import write_results
 
 from pipeline import paths
 from pipeline.errors import PipelineError
+from pipeline.reporting.claims import decide_claims
 from pipeline.reporting.report import write_report
 from pipeline.storage import read_json, write_json
 
@@ -81,7 +82,8 @@ def written(root: Path) -> tuple[str, str]:
 def test_every_reference_exists_and_nothing_comes_from_elsewhere(root: Path) -> None:
     readme, text = written(root)
     page = Page(text)
-    assert len(page.images) == 12  # Figs. 2, S4, S5, S6, 4 and S7 of two scales
+    # Figs. 2, S4, S5, S6, 4, S7, 7, S8, S9 and the changes by edits, of two scales
+    assert len(page.images) == 20
     for target in page.targets:
         if target.startswith("#"):
             assert target[1:] in page.ids
@@ -91,7 +93,7 @@ def test_every_reference_exists_and_nothing_comes_from_elsewhere(root: Path) -> 
     assert "script" not in page.tags and "link" not in page.tags
     assert not re.search(r"https?:|//|@import|url\(", text.replace("</", ""))
     targets = re.findall(r"\]\(([^)]*)\)", readme)
-    assert sum(target.endswith(".png") for target in targets) == 12
+    assert sum(target.endswith(".png") for target in targets) == 20
     for target in targets:
         assert target == "index.html" or (root / "reports" / target).is_file()
 
@@ -120,7 +122,7 @@ def test_numbers_and_verdicts_are_told(root: Path) -> None:
     for document in (readme, page):
         for phrase in ("2.57 %", "36.08 %", "38.44 %", "2.76 %", "≥ 2", "does not hold"):
             assert phrase in document
-        assert "7 of 8 claims hold" in document and "8 of 8 claims hold" in document
+        assert "12 of 13 claims hold" in document and "13 of 13 claims hold" in document
         assert f"{100 * numbers['digit_total_late']:.1f} %" in document
         assert f"{numbers['digit_total_ratio']:.3g}" in document
         assert "0.0123" in document
@@ -160,9 +162,63 @@ def test_table_1_stands_beside_the_papers_numbers(root: Path) -> None:
         assert len(list(csv.DictReader(file))) == 5
 
 
+def test_edits_stand_beside_stargans_and_the_papers(root: Path) -> None:
+    readme, text = written(root)
+    page = " ".join(Page(text).words)
+    for document in (readme, page):
+        for phrase in (
+            "1.061 ± 0.030", "1.120 ± 0.051", "41.27", "2.656", "visibly edits",
+            "reads the attribute as asked in at least 88.0 %", "hair 93.0 %", "97.0 % accuracy",
+            "R² 0.958", "98.5 % right", "93.0 % (91.0 to 95.0)", "35.0 %", "11,000 updates",
+            "FID-EN0 11.0 of other real images",
+        ):  # fmt: skip
+            assert phrase in document, phrase
+    row = next(line for line in readme.splitlines() if line.startswith("| S8.a"))
+    assert "| hair length 0.93, women 0.93, grey 0.93 |" in row
+    for name in ("edits", "fid"):
+        assert f"(laptop/figures/fig7/{name}.csv)" in readme
+        assert f'href="laptop/figures/fig7/{name}.tex"' in text
+    assert 'href="laptop/training/train_stargan-faces/metrics.json"' in text
+
+
+def test_a_baseline_that_does_not_edit_is_not_praised(root: Path) -> None:
+    def fail(numbers: Any) -> None:
+        numbers["factors"]["Smiling"]["stargan"]["success"] = 0.31
+
+    change(root, paths.metrics("laptop", "fig7"), fail)
+    assert "StarGAN does not edit every attribute" in written(root)[0]
+
+
+def test_what_was_not_measured_is_neither_held_nor_failed(root: Path) -> None:
+    """Photographs have no known length of hair."""
+
+    def forget(numbers: Any) -> None:
+        for kind in ("ours", "stargan"):
+            numbers["coherence"][kind] |= {
+                "gender_moves_hair": None, "gender_moves_hair_interval": None
+            }  # fmt: skip
+            for factor in numbers["factors"].values():
+                factor[kind]["traits_kept"] = None
+        numbers["evaluator"]["hair_length"] = None
+
+    change(root, paths.metrics("laptop", "fig7"), forget)
+    metrics = {
+        name: read_json(root / paths.metrics("laptop", name)) for name in ("fig4", "fig7", "table1")
+    }
+    write_json(root / paths.claims("laptop"), decide_claims("laptop", metrics))
+    readme, text = written(root)
+    row = next(line for line in readme.splitlines() if line.startswith("| S8.a"))
+    assert "| hair length not measured, women 0.93, grey 0.93 |" in row
+    assert row.endswith("| not measured |")
+    assert "12 of 13 claims hold" in readme
+    assert "| not measured | not measured | not read |" in readme
+    Page(text)
+
+
 @pytest.mark.parametrize(
     ("stage", "gone", "kept"),
     [
+        ("evaluate@fig7", ("figS8", "visibly edits", "Fig. S9."), ("fig2", "2.57 %")),
         (
             "evaluate@table1",
             ("fig2", "figS4", "Table 1.", "How faithful"),
@@ -260,6 +316,12 @@ def test_a_checkout_without_costs_is_reported(root: Path) -> None:
         ("figures/table1/figS6.pdf", "plot@table1"),
         ("figures/table1/table1.csv", "plot@table1"),
         ("metrics/table1.json", "evaluate@table1"),
+        ("metrics/fig7.json", "evaluate@fig7"),
+        ("figures/fig7/changes.png", "plot@fig7"),
+        ("figures/fig7/figS9.pdf", "plot@fig7"),
+        ("figures/fig7/edits.md", "plot@fig7"),
+        ("figures/fig7/fid.tex", "plot@fig7"),
+        ("training/train_stargan-faces/metrics.json", "train_stargan@faces"),
         ("metrics/fig4.json", "evaluate@fig4"),
         ("metrics/train_semantic-digits.json", "train_semantic@digits"),
     ],
@@ -277,6 +339,13 @@ def test_a_missing_file_names_the_stage(root: Path, name: str, stage: str) -> No
         (paths.metrics("laptop", "fig4"), "digit_total_late", "evaluate@fig4"),
         (paths.metrics("laptop", "table1"), "fid_floor_real", "evaluate@table1"),
         (paths.metrics("laptop", "table1"), "layers", "evaluate@table1"),
+        (paths.metrics("laptop", "fig7"), "coherence", "evaluate@fig7"),
+        (paths.metrics("laptop", "fig7"), "verification", "evaluate@fig7"),
+        (
+            paths.training("laptop", "train_stargan", "faces") / "metrics.json",
+            "validation",
+            "train_stargan@faces",
+        ),
         (paths.metrics("laptop", "fig4"), "reconstruction_mse", "evaluate@fig4"),
         (paths.metrics("laptop", "train_semantic-digits"), "sizes", "train_semantic@digits"),
     ],

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
@@ -36,6 +37,7 @@ class Sheet:
     images: list[tuple[Pixels, int, int]] = field(default_factory=list)
     words: list[tuple[str, float, float, dict[str, Any]]] = field(default_factory=list)
     frames: list[tuple[int, int, int, int]] = field(default_factory=list)
+    rules: list[tuple[int, int, int]] = field(default_factory=list)
 
     def place(self, image: Pixels, x: int, y: int, framed: bool = False) -> None:
         """Put the upper left corner of an image at (x, y)."""
@@ -46,27 +48,40 @@ class Sheet:
     def above(
         self, text: str, x: int, y: int, width: int, italic: bool = False, size: float = 8.5
     ) -> None:
-        """Write above a column of that width, whose top is at y."""
+        """Write above a column of that width, whose top is at y: a name, or a formula."""
+        words = str(text) if "$" in str(text) else str(text).replace("_", " ")
         look = {"style": "italic"} if italic else {}
         options = {"xytext": (0, 2.5), "ha": "center", "va": "bottom", "fontsize": size, **look}
-        self.words.append((str(text).replace("_", " "), x + width / 2, y, options))
+        self.words.append((words, x + width / 2, y, options))
 
     def beside(self, text: str, x: int, y: int, height: int) -> None:
         """Write at the left of a row of that height."""
         options = {"xytext": (-4, 0), "ha": "right", "va": "center"}
         self.words.append((text, x, y + height / 2, options))
 
-    def canvas(self, across: int) -> Pixels:
-        """All images on white, at least `across` pixels wide."""
+    def inside(
+        self, text: str, x: int, y: int, width: int, height: int, bold: bool = False
+    ) -> None:
+        """Write in the middle of a field of that size, such as a cell below a column."""
+        options = {"xytext": (0, 0), "ha": "center", "va": "center", "fontsize": 7.5}
+        look = {"weight": "bold"} if bold else {}
+        self.words.append((text, x + width / 2, y + height / 2, {**options, **look}))
+
+    def rule(self, x: int, y: int, width: int) -> None:
+        """Draw a thin line from (x, y) to the right."""
+        self.rules.append((x, y, width))
+
+    def canvas(self, across: int, down: int = 0) -> Pixels:
+        """All images on white, at least `across` pixels wide and `down` pixels high."""
         width = max(across, *(x + image.shape[1] for image, x, _ in self.images))
-        height = max(y + image.shape[0] for image, _, y in self.images)
+        height = max(down, *(y + image.shape[0] for image, _, y in self.images))
         canvas = np.full((height, width, 3), 255, dtype=np.uint8)
         for image, x, y in self.images:
             canvas[y : y + image.shape[0], x : x + image.shape[1]] = image
         return canvas
 
     def write(self, axes: Axes) -> None:
-        """Draw the words and frames on axes whose unit is one pixel."""
+        """Draw the words, frames and lines on axes whose unit is one pixel."""
         for text, x, y, options in self.words:
             axes.annotate(
                 text, (x, y), textcoords="offset points", annotation_clip=False, **options
@@ -75,6 +90,8 @@ class Sheet:
             axes.add_patch(
                 Rectangle((x, y), width, height, fill=False, ec=FRAME, lw=1.3, clip_on=False)
             )
+        for x, y, width in self.rules:
+            axes.add_line(Line2D((x, x + width), (y, y), color="#888888", lw=0.6, clip_on=False))
 
 
 def draw_sheet(
@@ -84,13 +101,15 @@ def draw_sheet(
     left: float = LEFT,
     across: int = 0,
     right: float = RIGHT,
+    down: int = 0,
 ) -> Figure:
     """A figure of a sheet; `words` stand between scale and seed, which `meta` holds, below it.
 
-    left, right: white at the sides, in inches; across: pixels that the sheet is wide at least.
+    left, right: white at the sides, in inches; across, down: pixels that the sheet is wide and high
+    at least.
     """
     with figure_style():
-        canvas = sheet.canvas(across)
+        canvas = sheet.canvas(across, down)
         rows, columns, _ = canvas.shape
         wide = WIDTH - left - right
         tall = wide * rows / columns

@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PipelineError
+from pipeline.evaluation.concepts import concept_of, in_order
 from pipeline.storage import write_text
 
-__all__ = ["TextTable", "cell_texts", "table1", "write_table"]
+__all__ = ["TextTable", "cell_texts", "edits_table", "fid_table", "table1", "write_table"]
 
 Cell = str | int | float | tuple[float, float]
 """Words, a number, or a number with its deviation."""
@@ -136,6 +137,135 @@ def _table1(summary: Mapping[str, Any]) -> TextTable:
     largest = max(record["fid_dosovitskiy"] for record in summary["layers"])
     decimals, kid = (1, 2) if largest < 1000 else (0, 0)
     return TextTable(title, head, rows, (0, 1, 1, decimals, decimals, kid, kid, 3), notes)
+
+
+def edits_table(summary: Mapping[str, Any]) -> TextTable:
+    """What edits of each factor change and keep, from the numbers in `metrics/fig7.json` (Fig. 7).
+
+    Raises:
+        PipelineError: a number is missing.
+    """
+    return _of_edits(_edits_table, summary)
+
+
+def fid_table(summary: Mapping[str, Any]) -> TextTable:
+    """The distances of edited images in Fig. S9, from `metrics/fig7.json`, the paper's beside ours.
+
+    Raises:
+        PipelineError: a number is missing.
+    """
+    return _of_edits(_fid_table, summary)
+
+
+def _of_edits(
+    table: Callable[[Mapping[str, Any]], TextTable], summary: Mapping[str, Any]
+) -> TextTable:
+    try:
+        return table(summary)
+    except KeyError as error:
+        raise PipelineError(
+            f"metrics/fig7.json lacks {error}: run `dvc repro -f evaluate@fig7`."
+        ) from error
+
+
+def _edits_table(summary: Mapping[str, Any]) -> TextTable:
+    head = ["factor", "evaluator right [%]", "success ours [%]", "success StarGAN [%]",
+            "others kept ours [%]", "others kept StarGAN [%]", "face kept ours",
+            "face kept StarGAN", "distance ours", "distance StarGAN",
+            "distance, paper"]  # fmt: skip
+    rows: list[list[Cell]] = []
+    attributes = in_order(summary["factors"])
+    for attribute in attributes:
+        factor = summary["factors"][attribute]
+        methods = [factor[method] for method in ("ours", "stargan")]
+        paper = factor["paper_distance"]
+        rows.append(
+            [
+                concept_of(attribute),
+                100 * summary["evaluator"][attribute],
+                *(100 * method["success"] for method in methods),
+                *(_known(method["unrelated_kept"], 100) for method in methods),
+                *(_known(method["traits_kept"]) for method in methods),
+                *((method["distance"]["mean"], method["distance"]["std"]) for method in methods),
+                "not stated" if paper is None else (paper[0], paper[1]),
+            ]
+        )
+    accuracy, pairs = summary["verification"]["accuracy"], summary["pairs"]
+    sizes = ", ".join(
+        f"{concept_of(attribute)} {summary['factors'][attribute]['dimensions']}"
+        for attribute in attributes
+    )
+    rebuilt = ", ".join(
+        f"{concept_of(attribute)} {100 * summary['reconstruction'][attribute]:.1f} %"
+        for attribute in attributes
+    )
+    notes = [
+        f"Scale {summary['scale']}, seed {summary['seed']}: each of {summary['images']:,} test "
+        f"images of {summary['size']} px edited once per factor.",
+        "Evaluator right: share of the unedited test images in which the evaluator network, which "
+        "had no part in either method, reads the attribute as it is; of reconstructions D(E(x)): "
+        f"{rebuilt}.",
+        "Success: share of edits that it reads as asked, of beard in men only.",
+        "Others kept: mean share of edits in which an attribute that the edited one does not cause "
+        "is read as before the edit (ours: as in D(E(x))).",
+        "Face kept: mean correlation of what is read of the face's shape and skin before and after "
+        "the edit.",
+        "Distance: of FaceNet's embeddings of image and edit, mean ± standard deviation; "
+        f"||f(x) - f(D(E(x)))|| is {_pair(summary['reconstruction_distance'])}, two test images of "
+        f"one person are {_pair(pairs['same'])} apart, of different people "
+        f"{_pair(pairs['different'])}. The paper's are those of another network on CelebA.",
+        f"FaceNet verifies people it was not trained on with {100 * accuracy:.1f} % accuracy.",
+        f"Dimensions of the factors in e: {sizes}.",
+    ]
+    title = "What replacing one factor changes, and what it keeps (Fig. 7)"
+    return TextTable(title, head, rows, (0, 1, 1, 1, 1, 1, 2, 2, 3, 3, 3), notes)
+
+
+def _fid_table(summary: Mapping[str, Any]) -> TextTable:
+    label = summary["label"]
+    head = ["factor", "FID ours, paper", "FID StarGAN, paper", f"{label} ours", f"{label} StarGAN",
+            "KID × 1000 ours", "KID × 1000 StarGAN"]  # fmt: skip
+    rows: list[list[Cell]] = []
+    attributes = in_order(summary["factors"])
+    for attribute in attributes:
+        factor = summary["factors"][attribute]
+        paper = factor["paper_fid"] or {}
+        rows.append(
+            [
+                concept_of(attribute),
+                *(paper.get(method, "not stated") for method in ("ours", "stargan")),
+                *(factor[method][key] for key in ("fid", "kid") for method in ("ours", "stargan")),
+            ]
+        )
+    largest = {
+        key: max(factor["stargan"][key] for factor in summary["factors"].values())
+        for key in ("fid", "kid")
+    }
+    fid, kid = (1 if largest["fid"] < 1000 else 0), (2 if largest["kid"] < 1000 else 0)
+    floors = [
+        f"{label} {floor['fid']:,.{fid}f}, KID × 1000 {floor['kid']:,.2f}"
+        for floor in (summary["floors"][kind] for kind in ("real", "reconstruction"))
+    ]
+    notes = [
+        f"Scale {summary['scale']}, seed {summary['seed']}: {summary['images']:,} edited test "
+        f"images of {summary['size']} px per factor and method against as many reference images.",
+        f"{label}: Fréchet distance of features at {summary['preparation']}."
+        + ("" if label == "FID" else " It is on another scale than the paper's FID."),
+        "The paper's are those of CelebA.",
+        f"Floors: the unedited test images {floors[0]}; the autoencoder's reconstructions "
+        f"{floors[1]}.",
+    ]
+    title = "Fréchet distances of edited images from images (Fig. S9)"
+    return TextTable(title, head, rows, (0, 2, 2, fid, fid, kid, kid), notes)
+
+
+def _known(value: float | None, factor: float = 1.0) -> Cell:
+    """A number; words where the evaluator does not read what it takes."""
+    return "not measured" if value is None else factor * value
+
+
+def _pair(numbers: Mapping[str, float]) -> str:
+    return f"{numbers['mean']:.3f} ± {numbers['std']:.3f}"
 
 
 def _csv(table: TextTable) -> str:

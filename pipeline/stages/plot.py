@@ -9,8 +9,9 @@ from pipeline.cli import run_stage
 from pipeline.figures.drawing import save_figure
 from pipeline.figures.fig2 import draw_fig2, draw_figS4, draw_figS5, load_examples
 from pipeline.figures.fig4 import curves_of, draw_fig4, draw_figS7, load_grids
+from pipeline.figures.fig7 import draw_changes, draw_fig7, draw_figS8, draw_figS9, load_edits
 from pipeline.params import Params
-from pipeline.reporting.tables import table1, write_table
+from pipeline.reporting.tables import edits_table, fid_table, table1, write_table
 from pipeline.storage import read_json
 
 
@@ -19,6 +20,17 @@ def plot_fig4(summary: Mapping[str, Any], arrays: Path, folder: Path) -> None:
     curves, grids = curves_of(summary), load_grids(arrays)
     save_figure(draw_fig4(curves, grids, summary), folder / "fig4")
     save_figure(draw_figS7(curves, grids, summary), folder / "figS7")
+
+
+def plot_fig7(summary: Mapping[str, Any], arrays: Path, folder: Path) -> None:
+    """Draw Figs. 7, S8 and S9, what edits change besides, and set their tables."""
+    edits = load_edits(arrays)
+    write_table(edits_table(summary), folder / "edits")
+    write_table(fid_table(summary), folder / "fid")
+    save_figure(draw_fig7(edits, summary), folder / "fig7")
+    save_figure(draw_figS8(edits, summary), folder / "figS8")
+    save_figure(draw_figS9(edits, summary), folder / "figS9")
+    save_figure(draw_changes(summary), folder / "changes")
 
 
 def plot_table1(summary: Mapping[str, Any], arrays: Path, folder: Path) -> None:
@@ -31,7 +43,7 @@ def plot_table1(summary: Mapping[str, Any], arrays: Path, folder: Path) -> None:
         save_figure(draw_figS5(examples, summary, example=example), folder / name)
 
 
-PLOTS = {"fig4": plot_fig4, "table1": plot_table1}
+PLOTS = {"fig4": plot_fig4, "fig7": plot_fig7, "table1": plot_table1}
 
 
 def plot(params: Params, item: str) -> None:
