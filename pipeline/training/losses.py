@@ -38,19 +38,22 @@ def cinn_loss(v: Tensor, log_det: Tensor) -> Tensor:
 def pair_loss(
     e: Tensor, log_det: Tensor, same: Tensor, shared: slice, rho: float, weight: float = 1.0
 ) -> Tensor:
-    """Eqs. 12-13 averaged over all ordered pairs (a, b) of a batch that share a concept: a scalar.
+    """Eqs. 12-13 averaged over images a and, for each, over its partners b in a batch: a scalar.
 
     e (B, N) and log_det (B,) are what the INN e makes of z_bar; `same` (B, B) is 1 for pairs that
     share the concept and 0 elsewhere and on its diagonal; `shared` are the dimensions of the
-    concept's factor and rho in [0, 1) its correlation. The terms that do not couple a and b are
-    averaged over the whole batch, whose images are all drawn from one distribution. `weight` is
-    that of the terms that couple a and b: 1 in Eq. 13, and below (1 + rho) / rho, for beyond the
-    loss of a factor that is equal within pairs falls without end as it grows. In nats, up to a
-    constant.
+    concept's factor and rho in [0, 1) its correlation. An image counts as much whether many or few
+    share its value of the concept. The terms that do not couple a and b are averaged over the whole
+    batch, whose images are all drawn from one distribution. `weight` is that of the terms that
+    couple them: 1 in Eq. 13, and below (1 + rho) / rho, for beyond the loss of a factor that is
+    equal within pairs falls without end as it grows. In nats, up to a constant.
     """
-    factor, pairs = e[:, shared], same.sum()
-    of_a = same.sum(1) @ factor.square().sum(1) / pairs  # mean of |a|^2, and of |b|^2, over pairs
-    product = ((same @ factor) * factor).sum() / pairs  # mean of <a, b>
+    factor, partners = e[:, shared], same.sum(1)
+    images = (partners > 0).sum()
+    square = factor.square().sum(1)
+    of_a = ((partners > 0) * square).sum() / images  # mean of |a|^2, and of |b|^2, over pairs
+    mean_partner = same @ factor / partners.clamp_min(1)[:, None]
+    product = (mean_partner * factor).sum() / images  # mean of <a, b>
     difference = (1 + rho**2) * of_a - 2 * rho * product  # mean of |b - rho a|^2
     likelihood = 2 * (0.5 * e.square().sum(1) - log_det).mean()
     return likelihood + weight * 0.5 * (difference / (1 - rho**2) - of_a)
