@@ -170,7 +170,7 @@ def test_tables_say_what_was_measured(tmp_path: Path) -> None:
     markdown, latex = ((tmp_path / f"edits.{suffix}").read_text() for suffix in ("md", "tex"))
     assert (
         "| gender | 99.0 | 97.0 | 91.0 | 97.0 | 97.0 | 0.91 | 0.97 | 1.120 ± 0.051 | "
-        "1.008 ± 0.051 | 1.061 ± 0.030 |"
+        "1.061 ± 0.030 |"
     ) in markdown
     for phrase in ("Scale laptop, seed 7", "2,048", "64 px", "97.0", "hair 3, glasses 4"):
         assert phrase in markdown and phrase in latex
@@ -244,7 +244,7 @@ def test_claims_are_about_the_smallest_number() -> None:
     assert rows["F7.b"]["value"] == min(kept) == young["unrelated_kept"]
     assert rows["F7.c"]["value"] == pytest.approx(0.93 / 0.84)
     assert rows["S9.a"]["value"] == pytest.approx(155 / 105)
-    assert [part["of"] for part in rows["S8.a"]["conditions"]] == ["hair length", "women", "grey"]
+    assert [part["of"] for part in rows["S8.a"]["conditions"]] == ["hair", "women", "grey"]
     assert rows["S8.a"]["ci"] == [0.91, 0.9500000000000001]
 
 

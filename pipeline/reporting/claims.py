@@ -274,7 +274,7 @@ CLAIMS = (
         "is not given to women, older people turn grey.",
         statistic="share of edits in which the evaluator reads this",
         conditions=(
-            Condition(0.8, _coherent("gender_moves_hair"), of="hair length"),
+            Condition(0.8, _coherent("gender_moves_hair"), of="hair"),
             Condition(0.8, _coherent("women_stay_beardless"), of="women"),
             Condition(0.8, _coherent("older_turns_grey"), of="grey"),
         ),

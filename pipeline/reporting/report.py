@@ -527,7 +527,7 @@ def _edit_facts(numbers: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         ("Figs. 7, S8, S9", f"{numbers['images']:,} test images of {numbers['size']} px, each "
          f"edited once for each of {len(numbers['factors'])} factors, seed {numbers['seed']}"),
-        ("Floors of Fig. S9", f"{label} {floors['real']['fid']:,.1f} of other real images, "
+        ("Floors of Fig. S9", f"{label} {floors['real']['fid']:,.1f} of the unedited images, "
          f"{floors['reconstruction']['fid']:,.1f} of reconstructions D(E(x))"),
         ("FaceNet", f"{100 * numbers['verification']['accuracy']:.1f} % of pairs of images of "
          "people it was not trained on told right, same or different"),
@@ -602,6 +602,7 @@ def _stargan(
     unedited = 1 - min(numbers["evaluator"][name] for name, _ in factors)
     moved = [factor["stargan"]["distance"]["mean"] for _, factor in factors]
     does = "visibly edits each attribute" if weakest > 0.5 else "does not edit every attribute"
+    does += " in most images"
     note = (
         f"Pixels lie in [0, 1]. StarGAN {does}: the evaluator, which had no part in its training, "
         f"reads the attribute as asked in at least {100 * weakest:.1f} % of its edits ({told}), "
