@@ -26,6 +26,7 @@ from pipeline.runtime import available_cores
 
 __all__ = [
     "BaselineParams",
+    "EvaluateFig3Params",
     "EvaluateFig4Params",
     "EvaluateFig7Params",
     "EvaluateTable1Params",
@@ -349,6 +350,18 @@ class TrainStarGANParams:
 
 
 @dataclass(frozen=True)
+class EvaluateFig3Params:
+    """The samples of every layer of FaceNet (Fig. 3)."""
+
+    inputs: Several
+    samples: Several
+    read: Several
+    bootstrap: Several
+    rows: Count
+    columns: Count
+
+
+@dataclass(frozen=True)
 class EvaluateFig4Params:
     """The numbers and samples of Fig. 4."""
 
@@ -442,6 +455,7 @@ class ScaleParams:
         dict[str, Any],
         Items(
             {
+                "fig3": EvaluateFig3Params,
                 "fig4": EvaluateFig4Params,
                 "table1": EvaluateTable1Params,
                 "fig7": EvaluateFig7Params,
@@ -632,8 +646,21 @@ def _check_settings(file: str, settings: ScaleParams, run: _RunParams) -> None:
             f"above evaluate.fig4.early ({fig4.early}) and below the {checkpoints} checkpoints of "
             "train_network.squeezenet, which count from 0",
         )
+    _check_fig3(file, settings)
     _check_distances(file, settings, "table1", "animals", "examples")
     _check_distances(file, settings, "fig7", "faces", "rows")
+
+
+def _check_fig3(file: str, settings: ScaleParams) -> None:
+    fig3 = settings.evaluate["fig3"]
+    for name, value, bound, what in (
+        ("inputs", fig3.inputs, settings.prepare["faces"].test, "the number of test images"),
+        ("read", fig3.read, fig3.samples, "evaluate.fig3.samples"),
+        ("rows", fig3.rows, fig3.inputs, "evaluate.fig3.inputs"),
+        ("columns", fig3.columns, fig3.read, "evaluate.fig3.read"),
+    ):
+        if value > bound:
+            raise _bad(file, ("evaluate", "fig3", name), value, f"at most {bound}, {what}")
 
 
 def _check_distances(

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import synthetic_fig3
 import synthetic_fig7
 import synthetic_table1
 
@@ -98,11 +99,13 @@ def write_results(root: Path, scale: str) -> None:
     write_json(root / paths.metrics(scale, "fig4"), numbers)
     write_json(root / paths.metrics(scale, "train_semantic-digits"), semantic)
     metrics = {
+        "fig3": synthetic_fig3.summary(scale),
         "fig4": numbers,
         "fig7": synthetic_fig7.summary(scale),
         "table1": synthetic_table1.summary(scale),
     }
     write_json(root / paths.claims(scale), decide_claims(scale, metrics))
+    synthetic_fig3.write_fig3_results(root, scale)
     synthetic_table1.write_table1_results(root, scale)
     synthetic_fig7.write_fig7_results(root, scale)
     write_json(root / paths.costs(scale), {"prepare@digits": cost, "evaluate@fig4": gpu})

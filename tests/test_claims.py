@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+import synthetic_fig3
 import synthetic_fig4
 import synthetic_fig7
 import synthetic_table1
@@ -19,6 +20,10 @@ VALUES = {
     "T1.a": ("table1", "fid_smallest_ratio"),
     "T1.b": ("table1", "fid_depth_ratio_ours"),
     "T1.c": ("table1", "faithfulness_smallest"),
+    "F3.a": ("fig3", "spearman"),
+    "F3.b": ("fig3", "log_r2"),
+    "F3.c": ("fig3", "yaw_ratio"),
+    "F3.d": ("fig3", "glasses_kept"),
     "F4.a": ("fig4", "digit_total_ratio"),
     "F4.e": ("fig4", "digit_first_order_ratio"),
     "F4.b": ("fig4", "background_total_ratio"),
@@ -35,6 +40,7 @@ Metrics = dict[str, dict[str, Any]]
 @pytest.fixture(scope="module")
 def measured() -> Metrics:
     return {
+        "fig3": synthetic_fig3.summary(),
         "fig4": synthetic_fig4.summary(),
         "fig7": synthetic_fig7.summary(),
         "table1": synthetic_table1.summary(),
@@ -55,7 +61,7 @@ def test_rows(measured: Metrics) -> None:
     for name, (figure, value) in VALUES.items():
         row = rows[name]
         assert set(row) - {"conditions"} == KEYS
-        assert ("conditions" in row) == (name == "T1.b")
+        assert ("conditions" in row) == (name in ("T1.b", "F3.b"))
         assert row["value"] == measured[figure][value]
         assert row["ci"] == measured[figure]["intervals"][value]
         assert row["holds"] is True
@@ -74,7 +80,8 @@ def test_rows(measured: Metrics) -> None:
     ],
 )
 def test_targets(measured: Metrics, scale: str, targets: list[str]) -> None:
-    expected = ["> 1", *targets, ">= 5", ">= 3", ">= 0.9", "> 0"]
+    fig3 = [">= 1", "R² >= 0.8, last / first >= 10", ">= 5", ">= 0.9"]
+    expected = ["> 1", *targets[:2], *fig3, targets[2], ">= 5", ">= 3", ">= 0.9", "> 0"]
     rows = decide(measured, scale)
     assert [rows[name]["target"] for name in VALUES] == expected
 
@@ -91,6 +98,14 @@ def test_targets(measured: Metrics, scale: str, targets: list[str]) -> None:
         ("T1.b", "gpu", 1.2501, False),
         ("T1.c", "laptop", 0.8, True),
         ("T1.c", "laptop", 0.7999, False),
+        ("F3.a", "laptop", 1.0, True),
+        ("F3.a", "laptop", 0.9, False),
+        ("F3.b", "laptop", 0.8, True),
+        ("F3.b", "laptop", 0.79, False),
+        ("F3.c", "laptop", 5.0, True),
+        ("F3.c", "laptop", 4.9, False),
+        ("F3.d", "laptop", 0.9, True),
+        ("F3.d", "laptop", 0.89, False),
         ("F4.a", "laptop", 2.0, True),
         ("F4.a", "laptop", 1.9999, False),
         ("F4.a", "gpu", 4.9, False),
@@ -157,7 +172,7 @@ def test_a_missing_second_condition_is_an_error(measured: Metrics) -> None:
         decide(incomplete)
 
 
-@pytest.mark.parametrize("figure", ["fig4", "fig7", "table1"])
+@pytest.mark.parametrize("figure", ["fig3", "fig4", "fig7", "table1"])
 def test_a_missing_figure_is_an_error(measured: Metrics, figure: str) -> None:
     with pytest.raises(PipelineError, match=f"evaluate@{figure}"):
         decide_claims("laptop", {name: one for name, one in measured.items() if name != figure})

@@ -191,6 +191,44 @@ CLAIMS = (
         conditions=(Condition(0.8, _with_interval("faithfulness_smallest")),),
     ),
     Claim(
+        id="F3.a",
+        figure="fig3",
+        source="Fig. 3",
+        statement="The learned invariance grows with depth.",
+        statistic="Spearman correlation of the order of FaceNet's layers with the variance of "
+        "samples",
+        conditions=(Condition(1, _with_interval("spearman")),),
+    ),
+    Claim(
+        id="F3.b",
+        figure="fig3",
+        source="Fig. 3",
+        statement="It grows about exponentially.",
+        statistic="R² of a line through the logarithm of the variance over layers; last / first "
+        "layer",
+        conditions=(
+            Condition(0.8, _with_interval("log_r2"), of="R²"),
+            Condition(10, _with_interval("variance_ratio"), of="last / first"),
+        ),
+    ),
+    Claim(
+        id="F3.c",
+        figure="fig3",
+        source="Fig. 3",
+        statement="The invariance to pose grows with depth.",
+        statistic="variance of the yaw that the evaluator reads in samples, last / first layer",
+        conditions=(Condition(5, _with_interval("yaw_ratio")),),
+    ),
+    Claim(
+        id="F3.d",
+        figure="fig3",
+        source="Figs. 3 and 7",
+        statement="Every layer keeps glasses.",
+        statistic="share of samples in which the evaluator reads the input's Eyeglasses, smallest "
+        "of the layers",
+        conditions=(Condition(0.9, _with_interval("glasses_kept")),),
+    ),
+    Claim(
         id="F4.a",
         figure="fig4",
         source="Fig. 4, Fig. S7",

@@ -138,6 +138,29 @@ FIGURES = {
             "first column of each shows the inputs.",
         ),
     ),
+    "fig3": (
+        Drawing(
+            "fig3",
+            "Fig. 3, left. FaceNet's layers and their invariances",
+            "Rows are layers, the shallowest first: samples D(t⁻¹(v|z)) for the z of the input, "
+            "and over all samples their mean and their variance. What the mean shows sharply the "
+            "layer holds; where the variance is light, it has become invariant.",
+            "Four blocks of faces, one per input, with a row for each of five layers: four "
+            "samples, their blurred mean and a map of their variance.",
+        ),
+        Drawing(
+            "variances",
+            "Fig. 3, right. Variance of the samples over layers, and what it is made of",
+            "(a) A point per input: the variance of its samples, averaged over pixels and "
+            "channels, for images in [0, 1]; mean and standard deviation over inputs. (b) Which "
+            "factors vary, read by an evaluator network: the variance of a number (yaw, light, "
+            "length of hair, features of the face) as a share of its variance over all test "
+            "images, or the share of samples that show another class than the input (smile, "
+            "glasses, gender).",
+            "A chart with one point per input and layer on a logarithmic axis, and a line chart of "
+            "the share of each factor that varies.",
+        ),
+    ),
     "fig7": (
         Drawing(
             "fig7",
@@ -424,6 +447,68 @@ def _interval(condition: Mapping[str, Any]) -> str:
     interval = condition["ci"]
     words = "none" if interval is None else f"{interval[0]:.3g} to {interval[1]:.3g}"
     return f"{condition.get('of', '')} {words}".strip()
+
+
+def _fig3(root: Path, scale: str) -> tuple[list[tuple[str, str]], list[Table]]:
+    numbers = _numbers(root, scale, "fig3", "evaluate@fig3")
+    return _complete(
+        scale,
+        "evaluate@fig3",
+        lambda: (
+            [("Fig. 3", f"{numbers['samples']} samples of each of {numbers['inputs']} test images "
+              f"of {numbers['size']} px, {numbers['read']} of them read by the evaluator, seed "
+              f"{numbers['seed']}")],
+            [_invariances(numbers)],
+        ),
+    )  # fmt: skip
+
+
+INVARIANCES = {
+    "yaw": "yaw",
+    "light_azimuth": "light",
+    "hair_length": "length of hair",
+    "Smiling": "smile",
+    "Eyeglasses": "glasses",
+    "Male": "gender",
+    "Young": "age",
+    "Black_Hair": "hair",
+}
+"""Factors of the table of Fig. 3, and its words for them."""
+
+
+def _invariances(numbers: Mapping[str, Any]) -> Table:
+    layers = {name: numbers["layers"][name] for name in numbers["order"]}
+    known = [name for name in INVARIANCES if all(name in row["factors"] for row in layers.values())]
+    head = ["layer", "variance", "± over inputs", "faithfulness", "face"]
+    head += [INVARIANCES[name] for name in known]
+    rows = []
+    for name, layer in layers.items():
+        identity = layer["identity"]
+        row = [name.replace("_", " "), f"{layer['variance']:.4f}", f"{layer['variance_sd']:.4f}"]
+        row += [f"{layer['faithfulness']['faithfulness']:.2f}"]
+        row += ["" if identity is None else f"{identity:.2f}"]
+        rows.append([*row, *(f"{layer['factors'][factor]:.2f}" for factor in known)])
+    kept = numbers["reconstruction_kept"]
+    lost = [f"{1 - kept[name]:.2f}" if name in kept else "" for name in known]
+    rows.append(["reconstructions", "", "", "", "", *lost])
+    quality = [
+        f"{INVARIANCES[name]} {100 * found['accuracy']:.1f} %" if "accuracy" in found
+        else f"{INVARIANCES[name]} R² {found['r2']:.2f}"
+        for name, found in ((name, numbers["evaluator"][name]) for name in known)
+    ]  # fmt: skip
+    note = (
+        "Variance over samples, of images in [0, 1]; over different images it is "
+        f"{numbers['variance_images']:.4f}. The other columns say what varies, as in the figure: 0 "
+        "where all samples of an input agree, 1 where they differ as different images do (numbers) "
+        "or none shows the input's class. Face: mean over the features that tell people apart. "
+        "Faithfulness: cosine of the z of samples with that of the input, 0 for other images, 1 for "
+        "reconstructions. The last row is what D(E(x)) itself loses. The evaluator "
+        f"reads blurred held-out images: {', '.join(quality)}. The paper shows the variance "
+        "growing about exponentially with depth, pose being lost and glasses being kept."
+    )
+    columns = frozenset(range(1, len(head)))
+    return Table("FaceNet's layers: what varies in samples (Fig. 3)", head, rows, columns, note,
+                 stacked=True)  # fmt: skip
 
 
 def _fig4(root: Path, scale: str) -> tuple[list[tuple[str, str]], list[Table]]:
@@ -738,6 +823,7 @@ PARTS: dict[str, Callable[[Path, str], tuple[list[tuple[str, str]], list[Table]]
     "animals": _pictures,
     "faces": _pictures,
     "digits": _pictures,
+    "fig3": _fig3,
     "fig4": _fig4,
     "fig7": _fig7,
 }

@@ -3,12 +3,18 @@
 import torch
 
 from pipeline.cli import run_stage
+from pipeline.evaluation.measure_fig3 import measure_fig3
 from pipeline.evaluation.measure_fig4 import measure_fig4
 from pipeline.evaluation.measure_fig7 import measure_fig7
 from pipeline.evaluation.measure_table1 import measure_table1
 from pipeline.params import Params
 
-MEASURES = {"fig4": measure_fig4, "fig7": measure_fig7, "table1": measure_table1}
+MEASURES = {
+    "fig3": measure_fig3,
+    "fig4": measure_fig4,
+    "fig7": measure_fig7,
+    "table1": measure_table1,
+}
 
 
 def evaluate(params: Params, item: str, device: torch.device) -> None:

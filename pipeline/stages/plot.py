@@ -8,11 +8,19 @@ from pipeline import paths
 from pipeline.cli import run_stage
 from pipeline.figures.drawing import save_figure
 from pipeline.figures.fig2 import draw_fig2, draw_figS4, draw_figS5, load_examples
+from pipeline.figures.fig3 import draw_fig3, draw_variances, load_samples
 from pipeline.figures.fig4 import curves_of, draw_fig4, draw_figS7, load_grids
 from pipeline.figures.fig7 import draw_changes, draw_fig7, draw_figS8, draw_figS9, load_edits
 from pipeline.params import Params
 from pipeline.reporting.tables import edits_table, fid_table, table1, write_table
 from pipeline.storage import read_json
+
+
+def plot_fig3(summary: Mapping[str, Any], arrays: Path, folder: Path) -> None:
+    """Draw both sides of Fig. 3."""
+    samples = load_samples(arrays)
+    save_figure(draw_fig3(samples, summary), folder / "fig3")
+    save_figure(draw_variances(samples, summary), folder / "variances")
 
 
 def plot_fig4(summary: Mapping[str, Any], arrays: Path, folder: Path) -> None:
@@ -43,7 +51,7 @@ def plot_table1(summary: Mapping[str, Any], arrays: Path, folder: Path) -> None:
         save_figure(draw_figS5(examples, summary, example=example), folder / name)
 
 
-PLOTS = {"fig4": plot_fig4, "fig7": plot_fig7, "table1": plot_table1}
+PLOTS = {"fig3": plot_fig3, "fig4": plot_fig4, "fig7": plot_fig7, "table1": plot_table1}
 
 
 def plot(params: Params, item: str) -> None:

@@ -1,0 +1,144 @@
+"""The numbers of Fig. 3: how much, and what, varies in samples of each layer of a network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from pipeline.errors import PipelineError
+
+__all__ = ["LayerSamples", "summarise_fig3"]
+
+Readings = Mapping[str, np.ndarray]
+
+IDENTITY = "face_"
+"""What columns of the ground truth begin with that tell people apart."""
+
+
+@dataclass(frozen=True)
+class LayerSamples:
+    """What was measured on the samples of X inputs for one layer.
+
+    Attributes:
+        variance: (X,) variance of the samples of an input, mean over pixels and channels of images
+            in [0, 1].
+        readings: (X, S) what the evaluator reads from S samples of each input, per factor.
+        faithfulness: what `cosine_faithfulness` returned.
+    """
+
+    variance: np.ndarray
+    readings: Readings
+    faithfulness: Mapping[str, float]
+
+
+def summarise_fig3(
+    layers: Mapping[str, LayerSamples],
+    truth: Readings,
+    spread: Readings,
+    reconstructions: Readings,
+    variance_images: float,
+    *,
+    classes: Sequence[str],
+    bootstrap: int,
+    about: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Everything `reports/<scale>/metrics/fig3.json` holds.
+
+    `layers` come in the network's order, `truth` (X,) are the inputs' own factors and `spread` (R,)
+    those of all test images; `reconstructions` (X,) is what is read from D(E(x)). `classes` are the
+    factors with classes, the others are numbers. The result has `about`, and
+
+    - `order`: the layers' names, in order
+    - `variance_images`: variance over test images instead of samples
+    - `layers`: per layer `variance` and `variance_sd` over inputs; `factors`: for a number the
+      variance of an input's samples as a share of the variance over test images, at least 0, for a
+      class the share of samples read otherwise than the input's; `identity`: the mean over the
+      features of the face; `kept`: for a class the share read as the input's; `faithfulness`
+    - `reconstruction_kept`: the same of reconstructions, which no sample can be expected to beat
+    - `spearman`, `log_r2`, `variance_ratio` (last / first), `yaw_ratio`, `glasses_kept`, and
+      `intervals`: 95 % of a bootstrap over inputs (claims F3.a to F3.d). Of a factor that is not
+      known, and where nothing varies, the number is None.
+
+    Raises:
+        PipelineError: fewer than 3 layers.
+    """
+    if len(layers) < 3:
+        raise PipelineError(
+            f"Fig. 3 compares the layers of a network, but there are {len(layers)}: name at least "
+            "3 of them in params.yaml."
+        )
+    numbers = [name for name in truth if name not in classes]
+    summary: dict[str, Any] = {**about, "order": list(layers), "layers": {}}
+    summary["variance_images"] = float(variance_images)
+    for name, layer in layers.items():
+        kept = {key: float(_agrees(layer, truth, key).mean()) for key in classes}
+        factors = {key: float(_within(layer, key).mean() / spread[key].var()) for key in numbers}
+        own = [share for key, share in factors.items() if key.startswith(IDENTITY)]
+        summary["layers"][name] = {
+            "variance": float(layer.variance.mean()),
+            "variance_sd": float(layer.variance.std(ddof=1)),
+            "factors": {**factors, **{key: 1 - share for key, share in kept.items()}},
+            "identity": float(np.mean(own)) if own else None,
+            "kept": kept,
+            "faithfulness": {key: float(value) for key, value in layer.faithfulness.items()},
+        }
+    summary["reconstruction_kept"] = {
+        key: float(np.mean(reconstructions[key] == truth[key])) for key in classes
+    }
+    return summary | _statistics(layers, truth, bootstrap, int(about["seed"]))
+
+
+def _agrees(layer: LayerSamples, truth: Readings, name: str) -> np.ndarray:
+    """Share of each input's samples that are read as the input's class: (X,)."""
+    return (layer.readings[name] == truth[name][:, None]).mean(1)
+
+
+def _within(layer: LayerSamples, name: str) -> np.ndarray:
+    """Variance of a number over each input's samples: (X,)."""
+    return layer.readings[name].astype(np.float64).var(1, ddof=1)
+
+
+def _statistics(
+    layers: Mapping[str, LayerSamples], truth: Readings, bootstrap: int, seed: int
+) -> dict[str, Any]:
+    variance = np.stack([layer.variance for layer in layers.values()])
+    inputs = variance.shape[1]
+    parts: dict[str, np.ndarray] = {}
+    if "yaw" in truth:
+        parts["yaw"] = np.stack([_within(layer, "yaw") for layer in layers.values()])
+    if "Eyeglasses" in truth:
+        kept = [_agrees(layer, truth, "Eyeglasses") for layer in layers.values()]
+        parts["glasses"] = np.stack(kept)
+
+    def of(rows: np.ndarray) -> dict[str, float]:
+        means = variance[:, rows].mean(1)
+        index = np.arange(len(means))
+        found = dict.fromkeys(("spearman", "log_r2", "variance_ratio"), math.nan)
+        if means.min() > 0 and np.ptp(means) > 0:
+            # Rounded: the correlation of equal orders is 1 but for the last digit.
+            found["spearman"] = round(float(stats.spearmanr(index, means).statistic), 12)
+            found["log_r2"] = float(stats.pearsonr(index, np.log(means)).statistic ** 2)
+            found["variance_ratio"] = float(means[-1] / means[0])
+        if "yaw" in parts:
+            yaw = parts["yaw"][:, rows].mean(1)
+            found["yaw_ratio"] = float(yaw[-1] / yaw[0]) if yaw[0] > 0 else math.nan
+        if "glasses" in parts:
+            found["glasses_kept"] = float(parts["glasses"][:, rows].mean(1).min())
+        return found
+
+    values = of(np.arange(inputs))
+    generator = np.random.default_rng(seed)
+    replicates = [of(generator.integers(0, inputs, size=(inputs,))) for _ in range(bootstrap)]
+    result: dict[str, Any] = {"yaw_ratio": None, "glasses_kept": None, "intervals": {}}
+    for name in ("spearman", "log_r2", "variance_ratio", "yaw_ratio", "glasses_kept"):
+        drawn = np.array([replicate.get(name, math.nan) for replicate in replicates])
+        known = name in values and math.isfinite(values[name]) and np.isfinite(drawn).all()
+        result[name] = values[name] if known else None
+        ends = [float(end) for end in np.quantile(drawn, (0.025, 0.975))] if known else None
+        result["intervals"][name] = ends
+    return result
