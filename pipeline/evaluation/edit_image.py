@@ -159,5 +159,5 @@ def edit_strip(editor: Editor, request: EditRequest) -> Sequence[tuple[str, Pixe
     assert request.along is not None
     places = torch.linspace(*request.along, request.steps)
     moved = move_factor(own[0], editor.direction(name), places)
-    labels = [f"{place:+.2f}" for place in places.tolist()]
+    labels = ["0" if abs(place) < 0.005 else f"{place:+.2f}" for place in places.tolist()]
     return [*strip, *zip(labels, editor.images(moved), strict=True)]

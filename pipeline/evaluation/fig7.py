@@ -13,8 +13,9 @@ from scipy.stats import binomtest
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.attributes import attribute_quality
+from pipeline.evaluation.concepts import EFFECTS
 
-__all__ = ["EFFECTS", "PAPER", "Measured", "pair_distances", "summarise_fig7", "wilson"]
+__all__ = ["PAPER", "Measured", "pair_distances", "summarise_fig7", "wilson"]
 
 PAPER: dict[str, dict[str, Any]] = {
     "Black_Hair": {"distance": [0.872, 0.048], "fid": {"ours": 16.24, "stargan": 20.94}},
@@ -25,9 +26,6 @@ PAPER: dict[str, dict[str, Any]] = {
     "Smiling": {"distance": [0.833, 0.034], "fid": {"ours": 12.96, "stargan": 14.47}},
 }
 """The last rows of Figs. 7 (mean, standard deviation) and S9 of the INV paper, in their order."""
-
-EFFECTS = {"Male": ("No_Beard",), "Young": ("Black_Hair",)}
-"""Attributes that another one causes: an edit of the cause may change them."""
 
 GREY = 0.3
 """Share of grey from which on hair counts as grey; hair that is black has less."""
