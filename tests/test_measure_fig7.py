@@ -11,7 +11,10 @@ import torch
 
 from pipeline import paths
 from pipeline.datasets.faces import prepare_faces
+from pipeline.datasets.features import save_posterior
+from pipeline.datasets.images import ImageSet
 from pipeline.errors import PipelineError
+from pipeline.evaluation.encoding import encode_in_batches
 from pipeline.evaluation.measure_fig7 import measure_fig7
 from pipeline.models.evaluator import Evaluator
 from pipeline.models.image_autoencoder import ImageAutoencoder
@@ -71,6 +74,10 @@ def made(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
         write_safetensors(folder / place("faces") / "model.safetensors", model.state_dict())
         write_json(folder / place("faces") / "config.json", config)
     write_json(folder / paths.autoencoder("faces") / "training.json", {"updates": 5})
+    write_json(folder / paths.stargan("faces") / "training.json", {"edited": 0.5})
+    test = ImageSet.load(data, "test")
+    posterior = encode_in_batches(autoencoder.eval(), test)
+    save_posterior(folder / paths.posteriors("faces"), "test", posterior)
     arguments = {"width": 0.0625, "repeats": [1, 1, 1], "embedding": 8, "size": 75, "dropout": 0}
     network = folder / paths.network("facenet")
     write_safetensors(checkpoint_file(network, 2), build_facenet(**arguments).state_dict())
@@ -99,7 +106,7 @@ def test_what_is_written(params: Params) -> None:
     }  # fmt: skip
     assert (numbers["images"], numbers["size"], numbers["label"]) == (INPUTS, SIZE, "FID-EN0")
     assert numbers["verification"] == {"accuracy": 0.9, "auc": 0.95}
-    assert numbers["training"] == {"ours_updates": 5, "stargan": None}
+    assert numbers["training"] == {"ours_updates": 5, "stargan": {"edited": 0.5}}
     assert set(numbers["factors"]) == set(ATTRIBUTES)
     for entry in numbers["factors"].values():
         assert (entry["edits"], entry["dimensions"]) == (INPUTS, 2)

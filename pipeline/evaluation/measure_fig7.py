@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from pipeline import paths
+from pipeline.datasets.features import load_posterior
 from pipeline.datasets.images import ImageSet
 from pipeline.errors import PipelineError
 from pipeline.evaluation.attributes import read_attributes
@@ -20,7 +21,6 @@ from pipeline.evaluation.edits import (
     negate_with_stargan,
     replace_factor,
 )
-from pipeline.evaluation.encoding import encode_in_batches
 from pipeline.evaluation.fid import FrechetReference, KernelReference, feature_statistics
 from pipeline.evaluation.fig7 import Measured, summarise_fig7
 from pipeline.evaluation.perceptual_features import load_extractor
@@ -80,7 +80,7 @@ def measure_fig7(params: Params, device: torch.device) -> None:
     autoencoder = load_autoencoder(paths.autoencoder(dataset)).to(device)
     stargan = load_stargan(paths.stargan(dataset)).to(device)
     inputs = test.pixels(rows)
-    z_bar, _ = encode_in_batches(autoencoder, test)
+    z_bar, _ = load_posterior(paths.posteriors(dataset), "test")
     factors = factors_of_codes(e, z_bar)
     rebuilt = decode_images(autoencoder, z_bar[rows].to(device))
     generator = np.random.default_rng(params.seed)
@@ -113,7 +113,10 @@ def measure_fig7(params: Params, device: torch.device) -> None:
             "label": extractor.label,
             "preparation": extractor.preparation,
             "verification": _verification(params.scale),
-            "training": _training(params.scale, dataset),
+            "training": {
+                "ours_updates": read_json(paths.autoencoder(dataset) / "training.json")["updates"],
+                "stargan": read_json(paths.stargan(dataset) / "training.json"),
+            },
         },
     )
     write_npz(
@@ -131,12 +134,3 @@ def _verification(scale: str) -> dict[str, Any]:
     """How well the interpreted network tells people apart whom it was not trained on."""
     metrics = read_json(paths.metrics(scale, f"train_network-{NETWORK}"))
     return {name.removeprefix("verification_"): value for name, value in metrics.items()}
-
-
-def _training(scale: str, dataset: str) -> dict[str, Any]:
-    """What both methods were given: updates of E and D, and what StarGAN came to."""
-    stargan = paths.metrics(scale, f"train_stargan-{dataset}")
-    return {
-        "ours_updates": read_json(paths.autoencoder(dataset) / "training.json")["updates"],
-        "stargan": read_json(stargan) if stargan.exists() else None,
-    }

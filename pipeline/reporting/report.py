@@ -501,8 +501,8 @@ def _invariances(numbers: Mapping[str, Any]) -> Table:
         f"{numbers['variance_images']:.4f}. The other columns say what varies, as in the figure: 0 "
         "where all samples of an input agree, 1 where they differ as different images do (numbers) "
         "or none shows the input's class. Face: mean over the features that tell people apart. "
-        "Faithfulness: cosine of the z of samples with that of the input, 0 for other images, 1 for "
-        "reconstructions. The last row is what D(E(x)) itself loses. The evaluator "
+        "Faithfulness: cosine of the z of samples with that of the input, 0 for other images, 1 "
+        "for reconstructions. The last row is what D(E(x)) itself loses. The evaluator "
         f"reads blurred held-out images: {', '.join(quality)}. The paper shows the variance "
         "growing about exponentially with depth, pose being lost and glasses being kept."
     )

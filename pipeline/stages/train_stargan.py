@@ -31,6 +31,7 @@ def train_stargan(params: Params, item: str, device: torch.device) -> None:
     with new_folder(paths.stargan(item)) as folder:
         write_safetensors(folder / "model.safetensors", generator.state_dict())
         write_json(folder / "config.json", generator.arguments)
+        write_json(folder / "training.json", metrics)
     write_json(paths.metrics(params.scale, f"train_stargan-{item}"), metrics)
     checkpoints.clear()
 
