@@ -62,7 +62,8 @@ def test_an_unknown_item(project: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert line == (
         "error: train_cinn has no item 'squeezenet' (did you mean squeezenet-fire8?); "
         "known are squeezenet-fire8, alexnet-conv5, alexnet-fc6, alexnet-fc7, alexnet-fc8, "
-        "alexnet-output."
+        "alexnet-output, facenet-conv2d_4a, facenet-mixed_6a, facenet-mixed_7a, "
+        "facenet-avgpool_1a, facenet-embedding."
     )
 
 
