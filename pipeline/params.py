@@ -317,7 +317,7 @@ class TrainSemanticParams:
 class TrainCinnParams:
     """Training of the conditional INN t."""
 
-    start: Literal["random", "semantic", "prediction"]
+    start: Literal["random", "semantic", "prediction", "residual"]
     steps: Count
     batch_size: Several
     learning_rate: Positive

@@ -72,6 +72,40 @@ def test_t_starts_as_e_in_another_order_whatever_z_is(
         torch.testing.assert_close(found_log_det, log_det)
 
 
+@pytest.mark.parametrize("shape", [(5,), (2, 1, 1), (3, 7, 9)])
+@pytest.mark.parametrize("base", [None, SIZE])
+def test_a_prediction_changes_no_likelihood_rule(
+    shape: tuple[int, ...], base: dict[str, int] | None
+) -> None:
+    """Round trip, and log_det against autograd's Jacobian, in float64."""
+    z, z_bar = normal(40, *shape, seed=0), 3 * normal(40, 6, seed=1) + 2
+    t = build_cinn(6, shape, 8, 2, 16, 1, base=base, predict=True, z=z, z_bar=z_bar)
+    t = randomised(t, seed=3).double().eval()
+    z, z_bar = z.double(), z_bar.double()
+    v, log_det = t(z_bar, z)
+    torch.testing.assert_close(t.inverse(v, z), z_bar, rtol=0, atol=1e-9)
+    jacobian = torch.func.jacrev(lambda x: t(x[None], z[:1])[0][0])(z_bar[0])
+    torch.testing.assert_close(log_det[0], jacobian.slogdet().logabsdet)
+    other, _ = t(z_bar, z.flip(0))
+    assert (other - v).abs().max() > 1e-3, "t does not read z"
+
+
+def test_t_begins_with_what_a_regression_leaves() -> None:
+    z = normal(500, 3, 6, 6, seed=0)
+    positions = torch.nn.functional.adaptive_avg_pool2d(z, 5).flatten(1)
+    noise = torch.tensor([0.1, 0.5, 1.0, 2.0, 0.2, 3.0])
+    z_bar = positions @ normal(75, 6, seed=1) + 4 + noise * normal(500, 6, seed=2)
+    t = build_cinn(6, (3, 6, 6), 8, 2, 16, 1, predict=True, z=z, z_bar=z_bar).eval()
+    assert t.prediction is not None
+    torch.testing.assert_close(t.prediction.scale, noise, rtol=0.15, atol=0.05)
+    _, log_det = t(z_bar, z)
+    # ActNorm has seen no batch yet, and fresh blocks only shuffle.
+    torch.testing.assert_close(log_det, -t.prediction.scale.log().sum().expand(500))
+    left = (z_bar - t.prediction(z)) / t.prediction.scale
+    torch.testing.assert_close(left.std(0), torch.ones(6), rtol=0, atol=0.02)
+    assert not any(p.requires_grad for p in t.prediction.parameters())
+
+
 def test_the_blocks_of_e_stay_fixed_while_t_learns_what_z_adds(e: SemanticINN) -> None:
     t = starting_from(e, (5,))
     before = {name: value.clone() for name, value in t.base.state_dict().items()}

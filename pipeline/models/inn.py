@@ -6,6 +6,7 @@ the others run side by side in batched products.
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
@@ -13,6 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    from pipeline.models.regression import LinearPrediction
 
 __all__ = ["ActNorm", "ConditionalINN", "Coupling", "InvertibleNetwork", "SemanticINN", "Shuffle"]
 
@@ -315,8 +319,9 @@ class ConditionalINN(nn.Module):
 
     `embedding` is H of Eq. 16 and tells the width of its output as `features_out`. The dropout acts
     on the embedded condition while training. `base`, if given, are trained blocks without condition
-    that come first; they stay as they are. `prediction`, if given, predicts z_bar from z: the
-    blocks read what `base` makes of the prediction beside H(z), and learn what is left.
+    that come first; they stay as they are. `prediction`, if given, predicts z_bar from z, and the
+    blocks read the prediction beside H(z): what `base` makes of it, or, without `base`, as it is.
+    Then it is also taken off z_bar first, and what is left divided by `prediction.scale`.
     """
 
     def __init__(
@@ -329,7 +334,7 @@ class ConditionalINN(nn.Module):
         dropout: float = 0.0,
         seed: int = 0,
         base: InvertibleNetwork | None = None,
-        prediction: nn.Module | None = None,
+        prediction: "LinearPrediction | None" = None,
     ) -> None:
         super().__init__()
         self.base = None if base is None else base.requires_grad_(False)
@@ -343,16 +348,24 @@ class ConditionalINN(nn.Module):
 
     def forward(self, z_bar: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """Map z_bar (batch, features) given z (batch or 1, ...) to (v, log_det (batch,))."""
-        if self.base is None:
-            return self.network(z_bar, self.condition(z))
-        value, base_log_det = self.base(z_bar)
-        v, log_det = self.network(value, self.condition(z))
-        return v, base_log_det + log_det
+        if self.base is not None:
+            value, log_det = self.base(z_bar)
+        elif self.prediction is not None:
+            value = (z_bar - self.prediction(z)) / self.prediction.scale
+            log_det = -self.prediction.scale.log().sum()
+        else:
+            value, log_det = z_bar, z_bar.new_zeros(())
+        v, rest = self.network(value, self.condition(z))
+        return v, log_det + rest
 
     def inverse(self, v: Tensor, z: Tensor) -> Tensor:
         """Map v (batch, features) given z (batch or 1, ...) to z_bar of the same shape."""
         value = self.network.inverse(v, self.condition(z))
-        return value if self.base is None else self.base.inverse(value)
+        if self.base is not None:
+            return self.base.inverse(value)
+        if self.prediction is not None:
+            return value * self.prediction.scale + self.prediction(z)
+        return value
 
     def condition(self, z: Tensor) -> Tensor:
         """What every coupling net reads of z (batch, ...): (batch, condition features)."""

@@ -81,9 +81,10 @@ def build_cinn(
 
     `embedding` is the width of H(z); `base` has blocks, width and depth of the blocks without
     condition that come first, whose weights are then to be loaded. With `predict` the blocks read
-    the linear prediction of z_bar beside H(z). All other weights are a pure function of `seed`. H
-    standardises what it reads by the statistics of `z` (R, *shape), the training images', if they
-    are given, and the prediction is fitted to them and `z_bar` (R, features).
+    the linear prediction of z_bar beside H(z), and without `base` begin with what it leaves. All
+    other weights are a pure function of `seed`. H standardises what it reads by the statistics of
+    `z` (R, *shape), the training images', if they are given, and the prediction is fitted to them
+    and `z_bar` (R, features).
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # H draws its weights from the global state

@@ -21,8 +21,9 @@ POSITIONS = 5
 class LinearPrediction(nn.Module):
     """The least-squares prediction of z_bar (B, features) from z (B, *shape).
 
-    Spatial representations are averaged to at most 5 x 5 positions first. Zero until `fit` is
-    called, and never trained; its coefficients are part of the state dict.
+    Spatial representations are averaged to at most 5 x 5 positions first. `scale` (features,) is
+    the standard deviation of what is left. The prediction is 0 and the scale 1 until `fit` is
+    called; both are part of the state dict and never trained.
     """
 
     def __init__(self, shape: Sequence[int], features: int) -> None:
@@ -35,6 +36,8 @@ class LinearPrediction(nn.Module):
         self.linear = nn.Linear(inputs, features).requires_grad_(False)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
+        self.register_buffer("scale", torch.ones(features))
+        self.scale: Tensor
 
     def forward(self, z: Tensor) -> Tensor:
         """Predict z_bar (B, features) from z (B, *shape)."""
@@ -44,9 +47,12 @@ class LinearPrediction(nn.Module):
         """Find the coefficients from z (R, *shape) and z_bar (R, features) of the same images."""
         inputs = torch.cat([self._flat(part) for part in z.split(2000)])
         self.standardize.fit(inputs)
-        weight, bias = ridge_regression(self.standardize(inputs), z_bar.float())
+        inputs = self.standardize(inputs)
+        weight, bias = ridge_regression(inputs, z_bar.float())
         self.linear.weight.copy_(weight)
         self.linear.bias.copy_(bias)
+        left = z_bar - self.linear(inputs)
+        self.scale.copy_(left.square().mean(0).sqrt().clamp_min(1e-4))
 
     def _flat(self, z: Tensor) -> Tensor:
         if len(self.positions) == 2:

@@ -46,8 +46,8 @@ def train_cinn(params: Params, item: str, device: torch.device) -> None:
                 "shape": list(z.shape[1:]),
                 **{name: getattr(settings, name) for name in ("embedding", "blocks", "width")},
                 "depth": settings.depth,
-                "base": None if settings.start == "random" else base,
-                "predict": settings.start == "prediction",
+                "base": base if settings.start in ("semantic", "prediction") else None,
+                "predict": settings.start in ("prediction", "residual"),
             }
             model = build_cinn(
                 **config, dropout=settings.dropout, seed=params.seed, z=z, z_bar=posterior[0]
