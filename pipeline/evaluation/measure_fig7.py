@@ -57,6 +57,7 @@ def measure_fig7(params: Params, device: torch.device) -> None:
                 f"the evaluator of {dataset} does not read the attribute '{name}': name it in "
                 f"train_evaluator.{dataset}.classes."
             )
+    trained = _trained(params.scale, dataset)
     rows = torch.arange(settings.inputs)
     values, truth = everyone[: settings.inputs], test.truth[: settings.inputs]
 
@@ -112,11 +113,7 @@ def measure_fig7(params: Params, device: torch.device) -> None:
             "size": inputs.shape[1],
             "label": extractor.label,
             "preparation": extractor.preparation,
-            "verification": _verification(params.scale),
-            "training": {
-                "ours_updates": read_json(paths.autoencoder(dataset) / "training.json")["updates"],
-                "stargan": read_json(paths.stargan(dataset) / "training.json"),
-            },
+            **trained,
         },
     )
     write_npz(
@@ -130,7 +127,12 @@ def measure_fig7(params: Params, device: torch.device) -> None:
     write_json(paths.metrics(params.scale, "fig7"), summary)
 
 
-def _verification(scale: str) -> dict[str, Any]:
-    """How well the interpreted network tells people apart whom it was not trained on."""
+def _trained(scale: str, dataset: str) -> dict[str, Any]:
+    """`verification`: how well f tells strangers apart; `training` of what makes the edits."""
     metrics = read_json(paths.metrics(scale, f"train_network-{NETWORK}"))
-    return {name.removeprefix("verification_"): value for name, value in metrics.items()}
+    updates = read_json(paths.autoencoder(dataset) / "training.json")["updates"]
+    stargan = read_json(paths.stargan(dataset) / "training.json")
+    return {
+        "verification": {n.removeprefix("verification_"): value for n, value in metrics.items()},
+        "training": {"ours_updates": updates, "stargan": stargan},
+    }
