@@ -691,9 +691,10 @@ def _check_distances(
 
 def _check_inspect(file: str, settings: ScaleParams, run: _RunParams) -> None:
     inspect = settings.inspect
-    digits, animals = settings.prepare["digits"], settings.prepare["animals"]
-    test = {"digits": digits.test * digits.colourings_test, "animals": animals.test}
-    images = test[run.networks[run.network].dataset]
+    dataset = run.networks[run.network].dataset
+    images = settings.prepare[dataset].test
+    if dataset == "digits":
+        images *= settings.prepare[dataset].colourings_test
     bounds = {
         "inputs": (images, f"the number of test images for the network {run.network}"),
         "rows": (inspect.inputs, "inspect.inputs"),

@@ -295,6 +295,20 @@ def test_a_mistake_is_told(project: Path, file: str, key: str, value: Any, sente
     assert sentence in text
 
 
+@pytest.mark.parametrize(
+    ("network", "layer", "images"),
+    [("squeezenet", "fire8", 2000), ("alexnet", "fc7", 2048), ("facenet", "embedding", 2048)],
+)
+def test_every_network_can_be_inspected(
+    project: Path, network: str, layer: str, images: int
+) -> None:
+    change(project, "params.yaml", "network", network)
+    change(project, "params.yaml", "layer", layer)
+    assert load_params(project).layer == layer
+    change(project, LAPTOP, "inspect.inputs", images + 1)
+    assert f"at most {images}, the number of test images for the network {network}" in message()
+
+
 def test_an_evaluator_of_nothing(project: Path) -> None:
     for kind in ("classes", "numbers"):
         change(project, LAPTOP, f"train_evaluator.animals.{kind}", [])
