@@ -42,7 +42,15 @@ FACTORS = {
     "Male": "gender",
 }
 """What is drawn of the factors, in this order, if it is known."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LOOKS = (
+    ("o", "C0"),
+    ("s", "C1"),
+    ("^", "C2"),
+    ("D", "C3"),
+    ("v", "C4"),
+    ("P", "C5"),
+    ("X", "#555555"),
+)
 
 
 def load_samples(path: Path) -> dict[str, Any]:
@@ -126,8 +134,10 @@ def draw_variances(samples: Mapping[str, Any], summary: Mapping[str, Any]) -> Fi
         left, right = figure.subplots(1, 2)
         variances = samples["variances"]
         names = np.repeat(short, variances.shape[1])
-        seaborn.stripplot(x=names, y=variances.ravel(), ax=left, size=2, color="#999999",
-                          jitter=0.25, order=short, legend=False, zorder=1)  # fmt: skip
+        # Spread at random as a strip plot's, but the same in every run.
+        spread = np.random.default_rng(0).uniform(-0.25, 0.25, variances.shape)
+        left.scatter(np.arange(len(layers))[:, None] + spread, variances, s=3, color="#999999",
+                     zorder=1)  # fmt: skip
         seaborn.pointplot(x=names, y=variances.ravel(), ax=left, order=short, errorbar="sd",
                           color="#0072B2", markersize=4, linewidth=1.5, capsize=0.12)  # fmt: skip
         left.axhline(summary["variance_images"], color="#333333", linewidth=0.8, linestyle="--")
@@ -138,7 +148,7 @@ def draw_variances(samples: Mapping[str, Any], summary: Mapping[str, Any]) -> Fi
             f"(a) {summary['samples']} samples of each of {summary['inputs']} inputs", loc="left"
         )
         found = summary["layers"]
-        for (factor, words), marker in zip(FACTORS.items(), MARKERS, strict=True):
+        for (factor, words), (marker, colour) in zip(FACTORS.items(), LOOKS, strict=True):
             values = [
                 found[layer]["identity"]
                 if factor == "identity"
@@ -146,9 +156,10 @@ def draw_variances(samples: Mapping[str, Any], summary: Mapping[str, Any]) -> Fi
                 for layer in layers
             ]
             if None not in values:
-                right.plot(short, values, marker=marker, label=words, linewidth=1.2)
+                right.plot(short, values, marker=marker, color=colour, label=words, linewidth=1.2)
         right.set_ylabel("share that varies")
-        right.set_ylim(bottom=0)
+        right.set_ylim(0, 1.4)  # room for the legend
+        right.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
         right.set_title("(b) which factors vary", loc="left")
         right.legend(fontsize=7.5, ncols=2)
         for axes in (left, right):
