@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from pipeline.evaluation.parallel import run_in_threads
+from pipeline.parallel import run_in_threads
 
 
 @pytest.fixture(params=[1, 2, 3])

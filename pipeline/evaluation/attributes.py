@@ -13,6 +13,7 @@ from pipeline.datasets.blur import gaussian_blur
 from pipeline.datasets.images import ImageSet
 from pipeline.errors import PipelineError
 from pipeline.models.evaluator import Evaluator
+from pipeline.parallel import run_in_threads
 
 __all__ = ["BLUR", "attribute_quality", "held_out_quality", "read_attributes"]
 
@@ -20,9 +21,8 @@ BLUR = 0.02
 """Standard deviation of the blur held-out images are also read with, as a share of their size."""
 
 
-@torch.no_grad()
 def read_attributes(
-    evaluator: Evaluator, pixels: np.ndarray, *, blur: float = 0.0, batch_size: int = 500
+    evaluator: Evaluator, pixels: np.ndarray, *, blur: float = 0.0, batch_size: int = 250
 ) -> dict[str, np.ndarray]:
     """What the evaluator reads from images (R, size, size, 3) uint8, an array (R,) per factor.
 
@@ -40,24 +40,27 @@ def read_attributes(
     device = next(evaluator.parameters()).device
     training = evaluator.training
     evaluator.eval()  # a batch must not change what is read from an image
-    codes: dict[str, list[np.ndarray]] = {name: [] for name in evaluator.classes}
-    numbers = [np.empty((0, len(evaluator.numbers)), np.float32)]
-    for first in range(0, len(pixels), batch_size):
-        part = torch.from_numpy(np.ascontiguousarray(pixels[first : first + batch_size]))
+    codes = {name: np.empty(len(pixels), np.int64) for name in evaluator.classes}
+    numbers = np.empty((len(pixels), len(evaluator.numbers)), np.float32)
+
+    @torch.no_grad()
+    def read(first: int) -> None:
+        rows = slice(first, first + batch_size)
+        part = torch.from_numpy(np.ascontiguousarray(pixels[rows]))
         images = part.to(device).permute(0, 3, 1, 2).float().div(127.5).sub(1)
         if blur:
             images = gaussian_blur(images, torch.full((len(images),), blur, device=device))
         best, values = evaluator.read(images)
-        numbers.append(values.cpu().numpy())
+        numbers[rows] = values.cpu().numpy()
         for name, indices in best.items():
-            codes[name].append(indices.cpu().numpy())
+            codes[name][rows] = indices.cpu().numpy()
+
+    run_in_threads(read, range(0, len(pixels), batch_size))
     evaluator.train(training)
-    columns = np.concatenate(numbers).T
-    result = dict(zip(evaluator.numbers, columns, strict=True))
-    for name, values_of_class in evaluator.classes.items():
-        chosen = np.concatenate([np.empty(0, np.int64), *codes[name]])
-        result[name] = np.array(values_of_class)[chosen]
-    return result
+    result = dict(zip(evaluator.numbers, numbers.T, strict=True))
+    return result | {
+        name: np.array(classes)[codes[name]] for name, classes in evaluator.classes.items()
+    }
 
 
 def attribute_quality(

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.encoding import factors_of
-from pipeline.evaluation.parallel import run_in_threads
 from pipeline.evaluation.sampling import decode_images, to_pixels
 from pipeline.models.inn import SemanticINN
 from pipeline.models.loading import Autoencoder
 from pipeline.models.stargan import StarGANGenerator, edit_attribute
+from pipeline.parallel import run_in_threads
 
 __all__ = [
     "attribute_values",

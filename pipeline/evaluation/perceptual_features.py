@@ -26,7 +26,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.parallel import run_in_threads
+from pipeline.parallel import run_in_threads
 from pipeline.torchvision_compat import torchvision
 
 __all__ = ["EXTRACTORS", "FeatureExtractor", "load_extractor"]

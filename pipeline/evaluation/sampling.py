@@ -8,6 +8,7 @@ from torch import Tensor
 
 from pipeline.models.inn import ConditionalINN, SemanticINN
 from pipeline.models.loading import Autoencoder
+from pipeline.parallel import run_in_threads
 
 __all__ = [
     "conditional_samples",
@@ -43,13 +44,16 @@ def crossed_factors(e: SemanticINN, t: ConditionalINN, z: Tensor, v: Tensor) -> 
 @torch.no_grad()
 def decode_images(model: Autoencoder, z_bar: Tensor, batch: int = 256) -> np.ndarray:
     """Images (..., H, W, 3) uint8 for z_bar (..., N)."""
-    return (
-        torch.cat(
-            [to_pixels(model.decode(part)).cpu() for part in z_bar.flatten(0, -2).split(batch)]
-        )
-        .unflatten(0, z_bar.shape[:-1])
-        .numpy()
-    )
+    flat = z_bar.flatten(0, -2)
+    parts: dict[int, Tensor] = {}
+
+    @torch.no_grad()
+    def decode(first: int) -> None:
+        parts[first] = to_pixels(model.decode(flat[first : first + batch])).cpu()
+
+    run_in_threads(decode, range(0, len(flat), batch))
+    images = torch.cat([parts[first] for first in sorted(parts)])
+    return images.unflatten(0, z_bar.shape[:-1]).numpy()
 
 
 def to_pixels(images: Tensor) -> Tensor:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
+from threading import get_ident
 
 import numpy as np
 import torch
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 
 from pipeline.datasets.images import Images
 from pipeline.errors import PipelineError
+from pipeline.parallel import run_in_threads
 
 __all__ = ["phi", "psi", "represent", "represent_pixels"]
 
@@ -31,21 +34,32 @@ class _Reached(Exception):
         self.z = z
 
 
-@torch.no_grad()
-def phi(network: nn.Module, path: str, images: Tensor) -> Tensor:
-    """z = Phi(x): the output (B, ...) of the module `path` for images (B, C, H, W)."""
+@contextmanager
+def _stopping_at(network: nn.Module, path: str) -> Iterator[Callable[[Tensor], Tensor]]:
+    """A function that runs the network on images as far as its module `path`, on any thread."""
 
     def stop(_module: nn.Module, _inputs: object, output: Tensor) -> None:
         raise _Reached(output)
 
+    def run(images: Tensor) -> Tensor:
+        try:
+            with torch.no_grad():
+                network(images)
+        except _Reached as reached:
+            return reached.z
+        raise PipelineError(_unused(path))
+
     handle = _module(network, path).register_forward_hook(stop)
     try:
-        network(images)
-    except _Reached as reached:
-        return reached.z
+        yield run
     finally:
         handle.remove()
-    raise PipelineError(_unused(path))
+
+
+def phi(network: nn.Module, path: str, images: Tensor) -> Tensor:
+    """z = Phi(x): the output (B, ...) of the module `path` for images (B, C, H, W)."""
+    with _stopping_at(network, path) as run:
+        return run(images)
 
 
 @torch.no_grad()
@@ -62,7 +76,6 @@ def psi(network: nn.Module, path: str, z: Tensor, image_shape: tuple[int, int, i
         handle.remove()
 
 
-@torch.no_grad()
 def represent(
     network: nn.Module,
     layers: Mapping[str, tuple[str, Sequence[int]]],
@@ -80,31 +93,34 @@ def represent(
         key: torch.empty(len(data), *shape, dtype=torch.float16)
         for key, (_, shape) in layers.items()
     }
-    reached: dict[str, Tensor] = {}
+    reached: dict[tuple[int, str], Tensor] = {}  # by thread and layer
 
     def keep(key: str, _module: nn.Module, _inputs: object, output: Tensor) -> None:
         # A copy: what follows in the network may write into its input.
-        reached[key] = output.to("cpu", torch.float16, copy=True)
+        reached[get_ident(), key] = output.to("cpu", torch.float16, copy=True)
+
+    @torch.no_grad()
+    def fill(first: int) -> None:
+        rows = slice(first, first + batch_size)
+        network(data.images(rows).to(device))
+        for key, (path, shape) in layers.items():
+            if (get_ident(), key) not in reached:
+                raise PipelineError(_unused(path))
+            z = reached.pop((get_ident(), key))
+            if tuple(z.shape[1:]) != tuple(shape):
+                raise PipelineError(
+                    f"the module '{path}' gives z of shape {list(z.shape[1:])}, not "
+                    f"{list(shape)}: correct the shape of this layer below `extract` in "
+                    "scales/<scale>.yaml."
+                )
+            result[key][rows] = z
 
     handles = [
         _module(network, path).register_forward_hook(partial(keep, key))
         for key, (path, _) in layers.items()
     ]
     try:
-        for first in range(0, len(data), batch_size):
-            rows = slice(first, first + batch_size)
-            network(data.images(rows).to(device))
-            for key, (path, shape) in layers.items():
-                if key not in reached:
-                    raise PipelineError(_unused(path))
-                z = reached.pop(key)
-                if tuple(z.shape[1:]) != tuple(shape):
-                    raise PipelineError(
-                        f"the module '{path}' gives z of shape {list(z.shape[1:])}, not "
-                        f"{list(shape)}: correct the shape of this layer below `extract` in "
-                        "scales/<scale>.yaml."
-                    )
-                result[key][rows] = z
+        run_in_threads(fill, range(0, len(data), batch_size))
     finally:
         for handle in handles:
             handle.remove()
@@ -116,11 +132,15 @@ def represent_pixels(
 ) -> Tensor:
     """z = Phi(x) of images (R, H, W, 3) uint8: (R, ...) on the CPU."""
     device = next(network.parameters()).device
-    parts = []
-    for part in torch.from_numpy(pixels).split(batch_size):
-        images = part.to(device).permute(0, 3, 1, 2).float().div(127.5).sub(1)
-        parts.append(phi(network, path, images).cpu())
-    return torch.cat(parts)
+    parts: dict[int, Tensor] = {}
+    with _stopping_at(network, path) as run:
+
+        def represent_part(first: int) -> None:
+            part = torch.from_numpy(pixels[first : first + batch_size]).to(device)
+            parts[first] = run(part.permute(0, 3, 1, 2).float().div(127.5).sub(1)).cpu()
+
+        run_in_threads(represent_part, range(0, len(pixels), batch_size))
+    return torch.cat([parts[first] for first in sorted(parts)])
 
 
 def _unused(path: str) -> str:
