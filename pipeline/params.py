@@ -26,11 +26,13 @@ from pipeline.runtime import available_cores
 
 __all__ = [
     "BaselineParams",
+    "DatasetParams",
     "EvaluateFig3Params",
     "EvaluateFig4Params",
     "EvaluateFig7Params",
     "EvaluateTable1Params",
     "ExtractParams",
+    "FeaturesParams",
     "FigureParams",
     "InspectParams",
     "LayerParams",
@@ -143,9 +145,9 @@ class PrepareAnimalsParams:
 
 @dataclass(frozen=True)
 class PrepareFacesParams:
-    """Images of people: rendered, or CelebA; or of the faces of animals, in folders."""
+    """Images of people: rendered, or CelebA."""
 
-    source: Literal["rendered", "celeba", "animalfaces"]
+    source: Literal["rendered", "celeba"]
     folder: str | None
     size: Annotated[int, Rule("a whole number of at least 16", lambda v: v >= 16)]
     crop: Count
@@ -351,7 +353,7 @@ class TrainStarGANParams:
 
 @dataclass(frozen=True)
 class EvaluateFig3Params:
-    """The samples of every layer of FaceNet (Fig. 3)."""
+    """The samples of every layer of FaceNet (Figs. 3 and S10)."""
 
     inputs: Several
     samples: Several
@@ -420,6 +422,7 @@ class ScaleParams:
                 "digits": PrepareDigitsParams,
                 "animals": PrepareAnimalsParams,
                 "faces": PrepareFacesParams,
+                "animalfaces": PrepareAnimalsParams,
             }
         ),
     ]
@@ -430,6 +433,7 @@ class ScaleParams:
                 "digits": TrainDigitsAutoencoderParams,
                 "animals": TrainImageAutoencoderParams,
                 "faces": TrainImageAutoencoderParams,
+                "animalfaces": TrainImageAutoencoderParams,
             }
         ),
     ]
@@ -459,6 +463,7 @@ class ScaleParams:
                 "fig4": EvaluateFig4Params,
                 "table1": EvaluateTable1Params,
                 "fig7": EvaluateFig7Params,
+                "figs10": EvaluateFig3Params,
             }
         ),
     ]
@@ -476,10 +481,25 @@ class NetworkParams:
 
 
 @dataclass(frozen=True)
-class LayerParams:
-    """A named layer: where its representation z is read."""
+class DatasetParams:
+    """A data set, and the one whose images its autoencoder is trained on too, or its own."""
+
+    together_with: Name
+
+
+@dataclass(frozen=True)
+class FeaturesParams:
+    """What reads which images: a network its own data set, or one it was not trained on."""
 
     network: Name
+    dataset: Name
+
+
+@dataclass(frozen=True)
+class LayerParams:
+    """A named layer: where, and of which images, its representation z is read."""
+
+    features: Name
     dataset: Name
     layer: Name
     module: str
@@ -513,6 +533,8 @@ class _RunParams:
     network: str
     layer: str
     networks: dict[Name, NetworkParams]
+    datasets: dict[Name, DatasetParams]
+    features: dict[Name, FeaturesParams]
     layers: dict[Name, LayerParams]
     baselines: dict[Name, BaselineParams]
     figures: dict[Name, FigureParams]
@@ -529,6 +551,8 @@ class Params:
     network: str
     layer: str
     networks: dict[str, NetworkParams]
+    datasets: dict[str, DatasetParams]
+    features: dict[str, FeaturesParams]
     layers: dict[str, LayerParams]
     baselines: dict[str, BaselineParams]
     figures: dict[str, FigureParams]
@@ -554,62 +578,89 @@ def load_params(root: str | Path = ".") -> Params:
     return Params(**fields, settings=settings)
 
 
-DATASETS = ("digits", "animals", "faces")
-
 # --- checks that need more than one field --------------------------------------------------------
 
 
+_ROW = "row of features"
+
+
 def _check_params(run: _RunParams) -> None:
+    for name, data in run.datasets.items():
+        if data.together_with not in run.datasets:
+            where = ("datasets", name, "together_with")
+            raise _unknown("params.yaml", where, data.together_with, run.datasets, "data set")
     for name, network in run.networks.items():
-        if network.dataset not in DATASETS:
+        if network.dataset not in run.datasets:
             where = ("networks", name, "dataset")
-            raise _unknown("params.yaml", where, network.dataset, DATASETS, "data set")
-    tables: dict[str, Mapping[str, Any]] = {"layers": run.layers, "baselines": run.baselines}
-    for section, rows in {**tables, "figures": run.figures}.items():
-        for name, row in rows.items():
-            if row.network not in run.networks:
-                where = (section, name, "network")
-                raise _unknown("params.yaml", where, row.network, run.networks, "network")
-            dataset = run.networks[row.network].dataset
-            if row.dataset != dataset:
-                raise _bad(
-                    "params.yaml",
-                    (section, name, "dataset"),
-                    row.dataset,
-                    f"{dataset}, the data set of the network {row.network}",
-                )
+            raise _unknown("params.yaml", where, network.dataset, run.datasets, "data set")
+    for name, read in run.features.items():
+        for key, value, known, kind in (
+            ("network", read.network, list(run.networks), "network"),
+            ("dataset", read.dataset, list(run.datasets), "data set"),
+        ):
+            if value not in known:
+                raise _unknown("params.yaml", ("features", name, key), value, known, kind)
+    for name, network in run.networks.items():
+        own = FeaturesParams(name, network.dataset)
+        if run.features.get(name) != own:
+            raise PipelineError(
+                f"params.yaml: {_dotted('features', name)} has to be {{network: {name}, dataset: "
+                f"{network.dataset}}}; every network reads its own data set."
+            )
     for key, layer in run.layers.items():
-        if key != f"{layer.network}-{layer.layer}":
+        place = ("layers", key)
+        if layer.features not in run.features:
+            known = list(run.features)
+            raise _unknown("params.yaml", (*place, "features"), layer.features, known, _ROW)
+        dataset = run.features[layer.features].dataset
+        if layer.dataset != dataset:
+            words = f"{dataset}, the data set of the features {layer.features}"
+            raise _bad("params.yaml", (*place, "dataset"), layer.dataset, words)
+        if key != f"{layer.features}-{layer.layer}":
             raise PipelineError(
                 f"params.yaml: the row {_dotted('layers', key)} has to be called "
-                f"{layer.network}-{layer.layer}, after its network and its layer."
+                f"{layer.features}-{layer.layer}, after its features and its layer."
             )
+    tables: dict[str, Mapping[str, Any]] = {"baselines": run.baselines, "figures": run.figures}
+    for section, rows in tables.items():
+        for name, item in rows.items():
+            place = (section, name)
+            if item.network not in run.networks:
+                known = list(run.networks)
+                raise _unknown("params.yaml", (*place, "network"), item.network, known, "network")
+            allowed = [run.networks[item.network].dataset]
+            if section == "figures":
+                allowed = [r.dataset for r in run.features.values() if r.network == item.network]
+            if item.dataset not in allowed:
+                words = f"{' or '.join(allowed)}, which the network {item.network} reads"
+                raise _bad("params.yaml", (*place, "dataset"), item.dataset, words)
     if run.network not in run.networks:
         raise _unknown("params.yaml", ("network",), run.network, run.networks, "network")
-    own = [layer.layer for layer in run.layers.values() if layer.network == run.network]
-    if run.layer not in own:
-        raise _unknown("params.yaml", ("layer",), run.layer, own, f"layer of {run.network}")
+    own_layers = [row.layer for row in run.layers.values() if row.features == run.network]
+    if run.layer not in own_layers:
+        raise _unknown("params.yaml", ("layer",), run.layer, own_layers, f"layer of {run.network}")
     for name, baseline in run.baselines.items():
-        layers = [key for key, layer in run.layers.items() if layer.network == baseline.network]
+        layers = [key for key, layer in run.layers.items() if layer.features == baseline.network]
         if baseline.layer not in layers:
             where = ("baselines", name, "layer")
             raise _unknown("params.yaml", where, baseline.layer, layers, "layer")
 
 
 def _check_settings(file: str, settings: ScaleParams, run: _RunParams) -> None:
-    embedded = settings.train_autoencoder
-    _same_items(file, "train_semantic", settings.train_semantic, embedded, "data set")
-    for section in ("train_network", "extract"):
-        _same_items(file, section, getattr(settings, section), run.networks, "network")
+    for section in ("prepare", "train_autoencoder", "train_semantic"):
+        _same_items(file, section, getattr(settings, section), run.datasets, "data set")
+    _same_items(file, "train_network", settings.train_network, run.networks, "network")
+    _same_items(file, "extract", settings.extract, run.features, _ROW)
     _same_items(file, "train_cinn", settings.train_cinn, run.layers, "layer")
     _same_items(file, "train_baseline", settings.train_baseline, run.baselines, "baseline")
     _same_items("params.yaml", "figures", run.figures, settings.evaluate, "figure")
 
     _check_digits(file, ("prepare", "digits"), settings.prepare["digits"])
-    _check_animals(file, ("prepare", "animals"), settings.prepare["animals"])
+    for name in ("animals", "animalfaces"):
+        _check_animals(file, ("prepare", name), settings.prepare[name])
     _check_faces(file, ("prepare", "faces"), settings.prepare["faces"])
     for name, extract in settings.extract.items():
-        layers = [key for key, layer in run.layers.items() if layer.network == name]
+        layers = [key for key, layer in run.layers.items() if layer.features == name]
         _same_items(file, f"extract.{name}.layers", extract.layers, layers, "layer")
     for name, training in settings.train_network.items():
         if training.checkpoints > training.steps + 1:
@@ -634,6 +685,17 @@ def _check_settings(file: str, settings: ScaleParams, run: _RunParams) -> None:
                 f"at most {(size & -size).bit_length() - 1}, for each layer halves images of "
                 f"{size} px",
             )
+    for name, data in run.datasets.items():
+        own_size, size = (
+            getattr(settings.prepare[one], "size", None) for one in (name, data.together_with)
+        )
+        if own_size != size:
+            raise _bad(
+                file,
+                ("prepare", name, "size"),
+                own_size,
+                f"{size}, that of {data.together_with}, on which its autoencoder is trained too",
+            )
     _check_batches(file, settings, run)
     _check_inspect(file, settings, run)
 
@@ -646,21 +708,23 @@ def _check_settings(file: str, settings: ScaleParams, run: _RunParams) -> None:
             f"above evaluate.fig4.early ({fig4.early}) and below the {checkpoints} checkpoints of "
             "train_network.squeezenet, which count from 0",
         )
-    _check_fig3(file, settings)
+    _check_samples(file, settings, "fig3", run.figures["fig3"].dataset)
+    _check_samples(file, settings, "figs10", run.figures["figs10"].dataset)
     _check_distances(file, settings, "table1", "animals", "examples")
     _check_distances(file, settings, "fig7", "faces", "rows")
 
 
-def _check_fig3(file: str, settings: ScaleParams) -> None:
-    fig3 = settings.evaluate["fig3"]
+def _check_samples(file: str, settings: ScaleParams, figure: str, dataset: str) -> None:
+    """What samples of layers are drawn, read and shown."""
+    chosen = settings.evaluate[figure]
     for name, value, bound, what in (
-        ("inputs", fig3.inputs, settings.prepare["faces"].test, "the number of test images"),
-        ("read", fig3.read, fig3.samples, "evaluate.fig3.samples"),
-        ("rows", fig3.rows, fig3.inputs, "evaluate.fig3.inputs"),
-        ("columns", fig3.columns, fig3.read, "evaluate.fig3.read"),
+        ("inputs", chosen.inputs, settings.prepare[dataset].test, "the number of test images"),
+        ("read", chosen.read, chosen.samples, f"evaluate.{figure}.samples"),
+        ("rows", chosen.rows, chosen.inputs, f"evaluate.{figure}.inputs"),
+        ("columns", chosen.columns, chosen.read, f"evaluate.{figure}.read"),
     ):
         if value > bound:
-            raise _bad(file, ("evaluate", "fig3", name), value, f"at most {bound}, {what}")
+            raise _bad(file, ("evaluate", figure, name), value, f"at most {bound}, {what}")
 
 
 def _check_distances(
@@ -718,10 +782,6 @@ def _check_faces(file: str, where: tuple[str, ...], faces: PrepareFacesParams) -
         raise PipelineError(
             f"{file}: {_dotted(*where, 'folder')} is missing; source {faces.source} needs the "
             "folder that holds the photographs."
-        )
-    if faces.source == "animalfaces" and faces.unseen:
-        raise _bad(
-            file, (*where, "unseen"), faces.unseen, "0 for source animalfaces, which shows nobody"
         )
 
 

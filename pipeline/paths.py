@@ -42,14 +42,14 @@ def posteriors(dataset: str) -> Path:
     return Path("data/posteriors") / dataset
 
 
-def features(network: str) -> Path:
-    """Folder of a network's representations, with a folder per layer."""
-    return Path("data/features") / network
+def features(name: str) -> Path:
+    """Folder of the representations of a row of `features`, with a folder per layer."""
+    return Path("data/features") / name
 
 
-def representations(network: str, layer: str) -> Path:
-    """Folder of z of one layer."""
-    return features(network) / layer
+def representations(name: str, layer: str) -> Path:
+    """Folder of z of one layer, of a row of `features`."""
+    return features(name) / layer
 
 
 def evaluations(figure: str) -> Path:
@@ -87,9 +87,9 @@ def semantic(dataset: str) -> Path:
     return Path("models/semantic") / dataset
 
 
-def cinn(network: str, layer: str) -> Path:
-    """Folder of the conditional INNs t of a layer."""
-    return Path("models/cinn") / network / layer
+def cinn(name: str, layer: str) -> Path:
+    """Folder of the conditional INNs t of a layer, of a row of `features`."""
+    return Path("models/cinn") / name / layer
 
 
 def baseline(network: str, name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Made-up measurements and samples of Fig. 3: five layers, of which deeper ones vary more."""
+"""Made-up measurements and samples of Figs. 3 and S10: five layers, deeper ones vary more."""
 
 import shutil
 from pathlib import Path
@@ -15,45 +15,57 @@ from pipeline.storage import write_json, write_npz
 LAYERS = ("conv2d_4a", "mixed_6a", "mixed_7a", "avgpool_1a", "embedding")
 CLASSES = ("Eyeglasses", "Male", "Smiling")
 NUMBERS = ("yaw", "light_azimuth", "hair_length", "face_width", "face_length")
+SPECIES = ("lynx", "otter", "wolf")
+KNOWN = {
+    "fig3": (CLASSES, NUMBERS),
+    "figs10": (("species",), ("yaw", "light_azimuth", "coat_hue")),
+}
+"""The classes and numbers that are known of people, and of animals."""
 INPUTS, SAMPLES = 12, 10
 VARIANCES = (0.001, 0.003, 0.009, 0.027, 0.081)
 WRONG = (0, 0, 0, 1, 1)
-"""Of ten samples, how many show another Eyeglasses than the input."""
+"""Of ten samples, how many show another class than the input."""
 
 
-def truth(rows: int = INPUTS) -> dict[str, np.ndarray]:
+def truth(rows: int = INPUTS, figure: str = "fig3") -> dict[str, np.ndarray]:
     draw = np.random.default_rng(0)
-    classes = {name: draw.random(rows) < 0.5 for name in CLASSES}
-    return classes | {name: draw.normal(size=rows) for name in NUMBERS}
+    classes, numbers = KNOWN[figure]
+    found = {
+        name: draw.choice(SPECIES, rows) if name == "species" else draw.random(rows) < 0.5
+        for name in classes
+    }
+    return found | {name: draw.normal(size=rows) for name in numbers}
 
 
 def layer(index: int, own: dict[str, np.ndarray]) -> LayerSamples:
     draw = np.random.default_rng(index + 1)
     spread = draw.uniform(0.9, 1.1, INPUTS)
-    readings: dict[str, np.ndarray] = {}
-    for name in CLASSES:
-        readings[name] = np.repeat(own[name][:, None], SAMPLES, 1)
-        readings[name][:, : WRONG[index]] ^= True
     wave = np.tile([1.0, -1.0], SAMPLES // 2)
-    for name in NUMBERS:
-        readings[name] = own[name][:, None] + 0.1 * (index + 1) * wave
+    readings: dict[str, np.ndarray] = {}
+    for name, values in own.items():
+        if values.dtype == float:
+            readings[name] = values[:, None] + 0.1 * (index + 1) * wave
+            continue
+        readings[name] = np.repeat(values[:, None], SAMPLES, 1)
+        some = readings[name][:, : WRONG[index]]
+        some[:] = "cat" if name == "species" else ~some
     return LayerSamples(
         VARIANCES[index] * spread / spread.mean(), readings, {"faithfulness": 1 - 0.01 * index}
     )
 
 
-def summary(scale: str = "laptop", **changes: Any) -> dict[str, Any]:
-    """What metrics/fig3.json would hold."""
-    own = truth()
+def summary(scale: str = "laptop", figure: str = "fig3", **changes: Any) -> dict[str, Any]:
+    """What metrics/fig3.json, or figs10.json, would hold."""
+    own, (classes, numbers) = truth(figure=figure), KNOWN[figure]
     about = {"scale": scale, "seed": 7, "inputs": INPUTS, "samples": 250, "read": SAMPLES}
-    quality = {name: {"accuracy": 0.99} for name in CLASSES}
-    quality |= {name: {"r2": 0.95} for name in NUMBERS}
+    quality: dict[str, dict[str, float]] = {name: {"accuracy": 0.99} for name in classes}
+    quality |= {name: {"r2": 0.95} for name in numbers}
     about |= {"size": 8, "evaluator": quality}
     layers = {name: layer(index, own) for index, name in enumerate(LAYERS)}
-    found = summarise_fig3(
-        layers, own, truth(100), own, 0.1, classes=CLASSES, bootstrap=20, about=about | changes
+    everyone = truth(100, figure)
+    return summarise_fig3(
+        layers, own, everyone, own, 0.1, classes=classes, bootstrap=20, about=about | changes
     )
-    return found
 
 
 def arrays(size: int = 8) -> dict[str, np.ndarray]:
@@ -76,11 +88,13 @@ def arrays(size: int = 8) -> dict[str, np.ndarray]:
 
 
 def write_fig3_results(root: Path, scale: str) -> None:
-    """Everything about Fig. 3 below root that the report reads."""
-    write_json(root / paths.metrics(scale, "fig3"), summary(scale))
-    file = root / paths.evaluations("fig3")
-    write_npz(file, **arrays())
-    folder = root / paths.figures(scale, "fig3")
-    save_figure(draw_variances(load_samples(file), summary(scale)), folder / "variances")
-    for suffix in ("png", "pdf"):
-        shutil.copy(folder / f"variances.{suffix}", folder / f"fig3.{suffix}")
+    """Everything about Figs. 3 and S10 below root that the report reads."""
+    for figure, main in (("fig3", "fig3"), ("figs10", "figS10")):
+        numbers = summary(scale, figure)
+        write_json(root / paths.metrics(scale, figure), numbers)
+        file = root / paths.evaluations(figure)
+        write_npz(file, **arrays())
+        folder = root / paths.figures(scale, figure)
+        save_figure(draw_variances(load_samples(file), numbers), folder / "variances")
+        for suffix in ("png", "pdf"):
+            shutil.copy(folder / f"variances.{suffix}", folder / f"{main}.{suffix}")

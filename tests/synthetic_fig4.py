@@ -102,6 +102,7 @@ def write_results(root: Path, scale: str) -> None:
         "fig3": synthetic_fig3.summary(scale),
         "fig4": numbers,
         "fig7": synthetic_fig7.summary(scale),
+        "figs10": synthetic_fig3.summary(scale, "figs10"),
         "table1": synthetic_table1.summary(scale),
     }
     write_json(root / paths.claims(scale), decide_claims(scale, metrics))

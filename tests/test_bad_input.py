@@ -145,7 +145,7 @@ def test_every_stage_checks_all_settings(stage: str, change: Any, refused: Any) 
         (SMOKE, "prepare.digits.test", 0, "is 0; it must be a whole number of at least 1"),
         ("params.yaml", "scale", "smok", "is not a known scale (did you mean smoke?)"),
         (SMOKE, "extract.squeezenet.layers", {"fire8": [1]}, "is not a known layer"),
-        ("params.yaml", "layers.squeezenet-fire8.network", "resnet", "is not a known network"),
+        ("params.yaml", "layers.squeezenet-fire8.features", "resnet", "is not a known row"),
         ("params.yaml", "networks.squeezenet.dataset", "digit", "is not a known data set"),
         (SMOKE, "prepare.digits.source", "mnits", "is not a known value (did you mean mnist?)"),
         ("params.yaml", "device", "gpu", "is not a known value"),
@@ -235,6 +235,7 @@ def celeba(change: Any, project: Path) -> Path:
     for key, value in {**sizes, "test": 6, "reference": 6, "unseen": 10}.items():
         change(SMOKE, f"prepare.faces.{key}", value)
     change(SMOKE, "evaluate.fig7.inputs", 6)
+    change(SMOKE, "prepare.animalfaces.size", 16)
     return folder
 
 

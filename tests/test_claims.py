@@ -24,6 +24,7 @@ VALUES = {
     "F3.b": ("fig3", "log_r2"),
     "F3.c": ("fig3", "yaw_ratio"),
     "F3.d": ("fig3", "glasses_kept"),
+    "S10.a": ("figs10", "species_kept"),
     "F4.a": ("fig4", "digit_total_ratio"),
     "F4.e": ("fig4", "digit_first_order_ratio"),
     "F4.b": ("fig4", "background_total_ratio"),
@@ -43,6 +44,7 @@ def measured() -> Metrics:
         "fig3": synthetic_fig3.summary(),
         "fig4": synthetic_fig4.summary(),
         "fig7": synthetic_fig7.summary(),
+        "figs10": synthetic_fig3.summary(figure="figs10"),
         "table1": synthetic_table1.summary(),
     }
 
@@ -61,7 +63,7 @@ def test_rows(measured: Metrics) -> None:
     for name, (figure, value) in VALUES.items():
         row = rows[name]
         assert set(row) - {"conditions"} == KEYS
-        assert ("conditions" in row) == (name in ("T1.b", "F3.b"))
+        assert ("conditions" in row) == (name in ("T1.b", "F3.b", "S10.a"))
         assert row["value"] == measured[figure][value]
         assert row["ci"] == measured[figure]["intervals"][value]
         assert row["holds"] is True
@@ -81,6 +83,7 @@ def test_rows(measured: Metrics) -> None:
 )
 def test_targets(measured: Metrics, scale: str, targets: list[str]) -> None:
     fig3 = [">= 1", "R² >= 0.8, last / first >= 10", ">= 5", ">= 0.9"]
+    fig3.append("species >= 0.8, colour >= 0.8")
     expected = ["> 1", *targets[:2], *fig3, targets[2], ">= 5", ">= 3", ">= 0.9", "> 0"]
     rows = decide(measured, scale)
     assert [rows[name]["target"] for name in VALUES] == expected
@@ -106,6 +109,8 @@ def test_targets(measured: Metrics, scale: str, targets: list[str]) -> None:
         ("F3.c", "laptop", 4.9, False),
         ("F3.d", "laptop", 0.9, True),
         ("F3.d", "laptop", 0.89, False),
+        ("S10.a", "laptop", 0.8, True),
+        ("S10.a", "laptop", 0.79, False),
         ("F4.a", "laptop", 2.0, True),
         ("F4.a", "laptop", 1.9999, False),
         ("F4.a", "gpu", 4.9, False),
@@ -172,7 +177,7 @@ def test_a_missing_second_condition_is_an_error(measured: Metrics) -> None:
         decide(incomplete)
 
 
-@pytest.mark.parametrize("figure", ["fig3", "fig4", "fig7", "table1"])
+@pytest.mark.parametrize("figure", ["fig3", "fig4", "fig7", "figs10", "table1"])
 def test_a_missing_figure_is_an_error(measured: Metrics, figure: str) -> None:
     with pytest.raises(PipelineError, match=f"evaluate@{figure}"):
         decide_claims("laptop", {name: one for name, one in measured.items() if name != figure})

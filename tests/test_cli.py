@@ -63,7 +63,9 @@ def test_an_unknown_item(project: Path, capsys: pytest.CaptureFixture[str]) -> N
         "error: train_cinn has no item 'squeezenet' (did you mean squeezenet-fire8?); "
         "known are squeezenet-fire8, alexnet-conv5, alexnet-fc6, alexnet-fc7, alexnet-fc8, "
         "alexnet-output, facenet-conv2d_4a, facenet-mixed_6a, facenet-mixed_7a, "
-        "facenet-avgpool_1a, facenet-embedding."
+        "facenet-avgpool_1a, facenet-embedding, facenet_animalfaces-conv2d_4a, "
+        "facenet_animalfaces-mixed_6a, facenet_animalfaces-mixed_7a, "
+        "facenet_animalfaces-avgpool_1a, facenet_animalfaces-embedding."
     )
 
 

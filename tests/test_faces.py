@@ -292,29 +292,3 @@ def test_too_few_images(
 ) -> None:
     with pytest.raises(PipelineError, match=sentence):
         from_celeba(original, tmp_path / "images.npy", **{split: count})
-
-
-# --- the faces of animals ------------------------------------------------------------------------
-
-
-def test_faces_of_animals_are_folders_of_classes(tmp_path: Path) -> None:
-    for species in ("beagle", "lynx"):
-        for number in range(12):
-            file = tmp_path / "animals" / species / f"{number}.jpg"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (40, 30), (10 * number, 90, 200)).save(file)
-    settings = replace(
-        SETTINGS, source="animalfaces", folder=str(tmp_path / "animals"), train=10, unseen=0,
-        validation=4, test=3, reference=3,
-    )  # fmt: skip
-    truth = prepare_faces(settings, 0, tmp_path / "images.npy", threads=1)
-    assert np.load(tmp_path / "images.npy").shape == (20, 32, 32, 3)
-    assert set(truth["species"]) == {"beagle", "lynx"} and set(truth["split"]) == set(SPLITS[:4])
-    with pytest.raises(PipelineError, match=r"lower prepare\.faces\.train or validation\.$"):
-        prepare_faces(replace(settings, train=30), 0, tmp_path / "images.npy", threads=1)
-    shutil.rmtree(tmp_path / "animals")
-    with pytest.raises(PipelineError, match=r"or correct prepare\.faces\.folder\.$"):
-        prepare_faces(settings, 0, tmp_path / "images.npy", threads=1)
-    (tmp_path / "animals").mkdir()
-    with pytest.raises(PipelineError, match=r"holds no images .* prepare\.faces\.folder\.$"):
-        prepare_faces(settings, 0, tmp_path / "images.npy", threads=1)

@@ -10,6 +10,7 @@ from matplotlib.collections import PathCollection
 from synthetic_fig3 import (
     CLASSES,
     INPUTS,
+    KNOWN,
     LAYERS,
     SAMPLES,
     VARIANCES,
@@ -21,7 +22,7 @@ from synthetic_fig3 import (
 from torch import Tensor
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.fig3 import summarise_fig3
+from pipeline.evaluation.fig3 import STATISTICS, summarise_fig3
 from pipeline.evaluation.measure_fig3 import sample_moments
 from pipeline.figures.drawing import save_figure
 from pipeline.figures.fig3 import draw_fig3, draw_variances, load_samples
@@ -59,6 +60,19 @@ def test_what_varies() -> None:
     assert found["reconstruction_kept"] == dict.fromkeys(CLASSES, 1.0)
 
 
+def test_what_stays_of_animals() -> None:
+    """Claim S10.a is about all layers but the last."""
+    found, own = summary(figure="figs10"), truth(figure="figs10")["coat_hue"]
+    assert found["glasses_kept"] is None and found["layers"]["mixed_6a"]["identity"] is None
+    assert found["species_kept"] == pytest.approx(0.9)  # of avgpool_1a
+    # The input's own colour +-0.4: uncorrelated with it.
+    expected = np.sqrt(own.var() / (own.var() + 0.4**2))
+    assert found["colour_kept"] == pytest.approx(expected)
+    assert found["layers"]["avgpool_1a"]["correlation"]["coat_hue"] == pytest.approx(expected)
+    low, high = found["intervals"]["colour_kept"]
+    assert low < expected < high
+
+
 def test_factors_that_are_not_known_and_layers_without_variance() -> None:
     own = {"Male": truth()["Male"]}
     layers = {name: layer(index, truth()) for index, name in enumerate(LAYERS)}
@@ -67,8 +81,7 @@ def test_factors_that_are_not_known_and_layers_without_variance() -> None:
     found = summarise_fig3(
         layers, own, own, own, 0.1, classes=["Male"], bootstrap=5, about=ABOUT
     )  # fmt: skip
-    names = ("spearman", "log_r2", "variance_ratio", "yaw_ratio", "glasses_kept")
-    assert [found[name] for name in names] == [None] * 5
+    assert [found[name] for name in STATISTICS] == [None] * len(STATISTICS)
     assert set(found["intervals"].values()) == {None}
     assert found["layers"]["embedding"]["identity"] is None
 
@@ -112,9 +125,11 @@ def test_figures(tmp_path: Path) -> None:
     write_npz(file, **arrays())
     samples = load_samples(file)
     for name, draw in (("fig3", draw_fig3), ("variances", draw_variances)):
-        figure = draw(samples, summary())
-        saved = save_figure(figure, tmp_path / name)
-        assert all(path.stat().st_size > 5000 for path in saved)
+        for item in KNOWN:
+            saved = save_figure(draw(samples, summary(figure=item)), tmp_path / name)
+            assert all(path.stat().st_size > 5000 for path in saved)
+    words = draw_variances(samples, summary(figure="figs10")).axes[1].get_legend().get_texts()
+    assert [one.get_text() for one in words] == ["yaw", "light", "species", "colour of the coat"]
     axes = draw_variances(samples, summary()).axes[0]
     assert axes.get_yscale() == "log"
     points = [one for one in axes.collections if isinstance(one, PathCollection)]

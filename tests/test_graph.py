@@ -71,7 +71,7 @@ def read_keys(script: Path) -> set[str]:
     files = [script, *(ROOT / module for module in stage_modules(script.relative_to(ROOT)))]
     text = "".join(file.read_text() for file in files)
     sections = re.findall(r"(?<! in )params\.settings\.(\w+)\b", text)  # not only their names
-    keys = r"params\.(seed|networks?|layers?|baselines)\b"
+    keys = r"params\.(seed|networks?|datasets|features|layers?|baselines)\b"
     return {*sections, *re.findall(keys, text)}
 
 
@@ -165,11 +165,11 @@ def test_paths_are_those_of_the_code(graphs: Any, scale: str) -> None:
         known |= {f(dataset) for f in (paths.autoencoder, paths.evaluator, paths.semantic)}
         known.add(paths.stargan(dataset))
         known.add(paths.figures(scale, dataset))
-    for network in params.networks:
-        known |= {f(network) for f in (paths.network, paths.features, paths.fingerprint)}
+    known |= {f(network) for network in params.networks for f in (paths.network, paths.fingerprint)}
+    known |= {paths.features(name) for name in params.features}
     for name, layer in params.layers.items():
-        known |= {f(layer.network, name) for f in (paths.representations, paths.cinn)}
-        known.add(paths.cinn(layer.network, name).parent)
+        known |= {f(layer.features, name) for f in (paths.representations, paths.cinn)}
+        known.add(paths.cinn(layer.features, name).parent)
     for name, baseline in params.baselines.items():
         known |= {paths.baseline(baseline.network, name)}
         known.add(paths.baseline(baseline.network, name).parent)

@@ -1,5 +1,6 @@
 """Data sets of images: what the stage `prepare` writes is what training and figures read."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,12 @@ import torch
 
 from pipeline.datasets.animals import SPLITS, prepare_animals
 from pipeline.datasets.digits import ColorDigits
-from pipeline.datasets.images import ImageSet
+from pipeline.datasets.images import ImageSet, Mixture
 from pipeline.datasets.splits import data_files, load_split
 from pipeline.errors import PipelineError
 from pipeline.params import PrepareAnimalsParams
 from pipeline.rendering.animals import SPECIES, render_animals, sample_animals
+from pipeline.stages.prepare import prepare_animalfaces
 from pipeline.storage import write_npy, write_parquet
 
 SETTINGS = PrepareAnimalsParams(
@@ -58,6 +60,25 @@ def test_images_are_what_pixels_show(prepared: Path) -> None:
     shown = x.add(1).mul(127.5).round().byte().permute(0, 2, 3, 1).numpy()
     assert np.array_equal(shown, images.pixels(rows))
     assert np.array_equal(shown[0], images.pixels(slice(None))[4])
+
+
+def test_a_mixture_takes_one_of_each_in_turn(prepared: Path) -> None:
+    train, test = (ImageSet.load(prepared, split) for split in ("train", "test"))
+    both = Mixture((train, test))
+    assert len(both) == 4  # there are two test images
+    assert both.images(slice(1)).shape == (1, 3, 32, 32)
+    found = both.images(torch.tensor([3, 0, 1, 2]))
+    expected = [test.images(slice(1, 2)), train.images(slice(1)), test.images(slice(1))]
+    assert torch.equal(found, torch.cat([*expected, train.images(slice(1, 2))]))
+    assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_faces_of_animals_are_other_scenes_than_the_animals(tmp_path: Path) -> None:
+    found = prepare_animalfaces(SETTINGS, 3, tmp_path / "images.npy", 1)
+    assert not set(found["yaw"]) & set(sample_animals(1000, 3)["yaw"])
+    photographs = replace(SETTINGS, source="photographs", folders=(str(tmp_path / "none"),))
+    with pytest.raises(PipelineError, match=r"or correct prepare\.animalfaces\.folders\.$"):
+        prepare_animalfaces(photographs, 3, tmp_path / "images.npy", 1)
 
 
 def test_concepts_group_equal_values(prepared: Path) -> None:

@@ -55,7 +55,11 @@ def digits(count: int) -> ColorDigits:
 
 def shape_of(name: str) -> tuple[int, ...]:
     """The shape of z at scale laptop."""
-    return PARAMS.settings.extract[LAYERS[name].network].layers[name]
+    return PARAMS.settings.extract[LAYERS[name].features].layers[name]
+
+
+def network_of(name: str) -> str:
+    return PARAMS.features[LAYERS[name].features].network
 
 
 def test_every_network_of_the_table_is_tested() -> None:
@@ -65,7 +69,8 @@ def test_every_network_of_the_table_is_tested() -> None:
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_layer_splits_its_network(name: str, networks: dict[str, nn.Module]) -> None:
     layer = LAYERS[name]
-    network, x = networks[layer.network], images(layer.network)
+    key = network_of(name)
+    network, x = networks[key], images(key)
     z = phi(network, layer.module, x)
     assert z.shape == (3, *shape_of(name)) and not z.requires_grad
     assert z.std() > 0
@@ -73,10 +78,10 @@ def test_a_layer_splits_its_network(name: str, networks: dict[str, nn.Module]) -
         assert z.min() >= 0
     with torch.no_grad():
         expected = network(x)
-    again = psi(network, layer.module, z, IMAGE[layer.network])
+    again = psi(network, layer.module, z, IMAGE[key])
     torch.testing.assert_close(again, expected, rtol=0, atol=1e-6)
     # Psi reads nothing but z.
-    other = psi(network, layer.module, z * torch.rand_like(z), IMAGE[layer.network])
+    other = psi(network, layer.module, z * torch.rand_like(z), IMAGE[key])
     assert (other - expected).abs().max() > 1e-4
     assert torch.equal(phi(network, layer.module, x), z), "a hook was left behind"
 
@@ -84,7 +89,7 @@ def test_a_layer_splits_its_network(name: str, networks: dict[str, nn.Module]) -
 @pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.parametrize("path", ["features.99", "featurs.11", "classifier.0.x"])
 def test_a_module_that_does_not_exist(name: str, path: str, networks: dict[str, nn.Module]) -> None:
-    network = LAYERS[name].network
+    network = network_of(name)
     sentence = f"the network has no module '{path}': correct `module` of this layer in params.yaml."
     with pytest.raises(PipelineError) as caught:
         phi(networks[network], path, images(network))
@@ -95,7 +100,7 @@ def test_a_module_that_does_not_exist(name: str, path: str, networks: dict[str, 
 
 def test_representations_of_a_data_set(networks: dict[str, nn.Module]) -> None:
     layer, data = LAYERS["squeezenet-fire8"], digits(7)
-    network = networks[layer.network]
+    network = networks["squeezenet"]
     # The ReLU after features.0 writes into what it is given.
     layers = {"fire8": (layer.module, (512, 1, 1)), "first": ("features.0", (64, 13, 13))}
     z = represent(network, layers, data, batch_size=3)

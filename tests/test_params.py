@@ -186,13 +186,13 @@ BAD = [
         "networks.squeezenet.dataset",
         "digit",
         "params.yaml: networks.squeezenet.dataset 'digit' is not a known data set (did you mean "
-        "digits?); known are digits, animals, faces",
+        "digits?); known are animalfaces, animals, digits, faces",
     ),
     (
         "params.yaml",
-        "layers.squeezenet-fire8.network",
+        "layers.squeezenet-fire8.features",
         "squeezent",
-        "'squeezent' is not a known network (did you mean squeezenet?)",
+        "'squeezent' is not a known row of features (did you mean squeezenet?)",
     ),
     (
         LAPTOP,
@@ -318,12 +318,20 @@ def test_an_evaluator_of_nothing(project: Path) -> None:
     )
 
 
-def test_animals_faces_have_no_identities(project: Path) -> None:
-    change(project, LAPTOP, "prepare.faces.source", "animalfaces")
-    change(project, LAPTOP, "prepare.faces.folder", "data/raw/animalfaces")
-    assert "prepare.faces.unseen is 2000; it must be 0 for source animalfaces" in message()
-    change(project, LAPTOP, "prepare.faces.unseen", 0)
-    assert load_params().settings.prepare["faces"].source == "animalfaces"
+def test_a_network_reads_its_own_data_set(project: Path) -> None:
+    change(project, "params.yaml", "features.alexnet.dataset", "faces")
+    assert message() == (
+        "params.yaml: features.alexnet has to be {network: alexnet, dataset: animals}; every "
+        "network reads its own data set."
+    )
+
+
+def test_an_autoencoder_of_two_sizes(project: Path) -> None:
+    change(project, LAPTOP, "prepare.animalfaces.size", 128)
+    assert message() == (
+        f"{LAPTOP}: prepare.animalfaces.size is 128; it must be 64, that of faces, on which its "
+        "autoencoder is trained too."
+    )
 
 
 def test_more_digits_than_mnist_has(project: Path) -> None:
@@ -335,6 +343,8 @@ def test_more_digits_than_mnist_has(project: Path) -> None:
 
 def test_a_network_without_settings(project: Path) -> None:
     change(project, "params.yaml", "networks.vgg", {"dataset": "digits"})
+    assert "features.vgg has to be {network: vgg, dataset: digits}" in message()
+    change(project, "params.yaml", "features.vgg", {"network": "vgg", "dataset": "digits"})
     assert message() == (
         "scales/laptop.yaml: train_network.vgg is missing; every network needs one."
     )

@@ -20,11 +20,16 @@ CHUNK = 1024  # images in memory at once
 
 
 def prepare_animals(
-    settings: PrepareAnimalsParams, seed: int, file: Path, threads: int
+    settings: PrepareAnimalsParams,
+    seed: int,
+    file: Path,
+    threads: int,
+    section: str = "prepare.animals",
 ) -> pd.DataFrame:
     """Write all images (R, size, size, 3) uint8 to `file`; return the ground truth, a row for each.
 
-    Columns: split, species, label (the class, int64) and what else is known of an image.
+    Columns: split, species, label (the class, int64) and what else is known of an image. `section`
+    is what error messages call the settings.
     """
     if settings.source == "photographs":
         return prepare_photographs(
@@ -35,6 +40,7 @@ def prepare_animals(
             smallest=settings.smallest,
             seed=seed,
             threads=threads,
+            section=section,
         )
     counts = [getattr(settings, split) for split in SPLITS]
     truth = sample_animals(sum(counts), seed)

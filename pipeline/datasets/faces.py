@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.datasets.celeba import deal_celeba, list_celeba
-from pipeline.datasets.folders import check_images, prepare_photographs, write_images
+from pipeline.datasets.folders import check_images, write_images
 from pipeline.errors import PipelineError
 from pipeline.params import PrepareFacesParams
 from pipeline.rendering.people import ATTRIBUTES, render_people, sample_people
@@ -28,8 +28,7 @@ def prepare_faces(
     """Write all images (R, size, size, 3) uint8 to `file`; return the ground truth, a row for each.
 
     Columns: split, label (the identity, int64: those of training come first), identity, the six
-    attributes as booleans, and what else is known of an image. The faces of animals have label
-    and species instead of identity and attributes, and no split `unseen`.
+    attributes as booleans, and what else is known of an image.
 
     Raises:
         PipelineError: the folder lacks a file, a column or images, or holds too few of them.
@@ -38,18 +37,7 @@ def prepare_faces(
     if settings.source == "rendered":
         return _rendered(settings, counts, seed, file, threads)
     if settings.folder is None:
-        raise PipelineError(f"source {settings.source} of faces needs prepare.faces.folder.")
-    if settings.source == "animalfaces":
-        return prepare_photographs(
-            file,
-            [settings.folder],
-            {split: count for split, count in counts.items() if count},
-            size=settings.size,
-            smallest=settings.smallest,
-            seed=seed,
-            threads=threads,
-            section="prepare.faces",
-        )
+        raise PipelineError("source celeba of faces needs prepare.faces.folder.")
     images = list_celeba(settings.folder, ATTRIBUTES)
     chosen = deal_celeba(images, counts, np.random.default_rng(seed))
     paths = chosen.pop("path")

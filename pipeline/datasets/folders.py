@@ -93,7 +93,7 @@ def _list_folder(folder: Path, section: str) -> pd.DataFrame:
     if not folder.is_dir():
         raise PipelineError(
             f"there is no folder {folder} of photographs: put them there, or correct "
-            f"{_key(section)}."
+            f"{section}.folders."
         )
     root = folder
     for inner in ("Animals_with_Attributes2", "oxford-iiit-pet"):  # as unpacked or downloaded
@@ -180,18 +180,13 @@ def _list_pets(root: Path) -> list[Row]:
     return rows
 
 
-def _key(section: str) -> str:
-    """The setting that names folders: people have one, animals several."""
-    return f"{section}.{'folders' if section == 'prepare.animals' else 'folder'}"
-
-
 def _list_classes(root: Path, section: str) -> list[Row]:
     classes = sorted(path for path in root.iterdir() if path.is_dir())
     rows = [(image, path.name, False) for path in classes for image in _images_in(path)]
     if not rows:
         raise PipelineError(
             f"{root} holds no images in folders named after their classes: put them there as "
-            f"<class>/<image>.jpg, or correct {_key(section)}."
+            f"<class>/<image>.jpg, or correct {section}.folders."
         )
     return rows
 

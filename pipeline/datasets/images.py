@@ -15,21 +15,25 @@ from torch import Tensor
 from pipeline.errors import PipelineError
 from pipeline.storage import read_parquet
 
-__all__ = ["ImageSet", "Images"]
+__all__ = ["ImageSet", "Images", "Mixture", "Pixels"]
 
 
-class Images(Protocol):
-    """What training and evaluation ask of a split, whatever its images are made of."""
-
-    @property
-    def label(self) -> Tensor:
-        """The class of each image: (R,) int64."""
-        ...
+class Pixels(Protocol):
+    """Images, and nothing known of them: what an autoencoder is trained on."""
 
     def __len__(self) -> int: ...
 
     def images(self, indices: Tensor | slice) -> Tensor:
         """The images `indices`: (B, 3, H, W) in [-1, 1]."""
+        ...
+
+
+class Images(Pixels, Protocol):
+    """What training and evaluation ask of a split, whatever its images are made of."""
+
+    @property
+    def label(self) -> Tensor:
+        """The class of each image: (R,) int64."""
         ...
 
     def pixels(self, indices: Tensor | slice) -> np.ndarray:
@@ -140,3 +144,24 @@ class ImageSet:
         booleans, numbers = truth.select_dtypes("bool"), truth.select_dtypes("floating")
         classes |= {name: booleans[name].to_numpy(np.int64) for name in booleans}
         return classes | {name: numbers[name].to_numpy(np.float32)[:, None] for name in numbers}
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Images of several sets, one of each in turn: as many of each as the smallest one has."""
+
+    sets: tuple[Pixels, ...]
+
+    def __len__(self) -> int:
+        return len(self.sets) * min(map(len, self.sets))
+
+    def images(self, indices: Tensor | slice) -> Tensor:
+        """The images `indices`: (B, 3, H, W) in [-1, 1], channels last in memory."""
+        places = torch.arange(len(self))[indices]
+        of = [torch.nonzero(places % len(self.sets) == one)[:, 0] for one in range(len(self.sets))]
+        parts = [
+            one.images(places[chosen] // len(self.sets))
+            for one, chosen in zip(self.sets, of, strict=True)
+        ]
+        images = torch.cat(parts)[torch.cat(of).argsort()]
+        return images.contiguous(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""The numbers of Fig. 3: how much, and what, varies in samples of each layer of a network."""
+"""Numbers of Figs. 3 and S10: how much, and what, varies in samples of a network's layers."""
 
 from __future__ import annotations
 
@@ -18,6 +18,18 @@ Readings = Mapping[str, np.ndarray]
 
 IDENTITY = "face_"
 """What columns of the ground truth begin with that tell people apart."""
+COLOUR = "coat_hue"
+"""The number that tells the colour of an animal."""
+
+STATISTICS = (
+    "spearman",
+    "log_r2",
+    "variance_ratio",
+    "yaw_ratio",
+    "glasses_kept",
+    "species_kept",
+    "colour_kept",
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +59,7 @@ def summarise_fig3(
     bootstrap: int,
     about: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Everything `reports/<scale>/metrics/fig3.json` holds.
+    """Everything `reports/<scale>/metrics/fig3.json`, or figs10.json, holds.
 
     `layers` come in the network's order, `truth` (X,) are the inputs' own factors and `spread` (R,)
     those of all test images; `reconstructions` (X,) is what is read from D(E(x)). `classes` are the
@@ -58,11 +70,15 @@ def summarise_fig3(
     - `layers`: per layer `variance` and `variance_sd` over inputs; `factors`: for a number the
       variance of an input's samples as a share of the variance over test images, at least 0, for a
       class the share of samples read otherwise than the input's; `identity`: the mean over the
-      features of the face; `kept`: for a class the share read as the input's; `faithfulness`
-    - `reconstruction_kept`: the same of reconstructions, which no sample can be expected to beat
-    - `spearman`, `log_r2`, `variance_ratio` (last / first), `yaw_ratio`, `glasses_kept`, and
-      `intervals`: 95 % of a bootstrap over inputs (claims F3.a to F3.d). Of a factor that is not
-      known, and where nothing varies, the number is None.
+      features of the face; `kept`: for a class the share read as the input's; `correlation`: of
+      what is read of a number with the input's own; `faithfulness`
+    - `reconstruction_kept`, `reconstruction_correlation`: the same of reconstructions, which no
+      sample can be expected to beat
+    - `spearman`, `log_r2`, `variance_ratio` (last / first), `yaw_ratio`, `glasses_kept` (smallest
+      of the layers; claims F3.a to F3.d), `species_kept` and `colour_kept` (smallest of the layers
+      but the last: the share of samples of the input's species, the correlation of their colour
+      with the input's; claim S10.a), and `intervals`: 95 % of a bootstrap over inputs. Of a factor
+      that is not known, and where nothing varies, the number is None.
 
     Raises:
         PipelineError: fewer than 3 layers.
@@ -85,10 +101,14 @@ def summarise_fig3(
             "factors": {**factors, **{key: 1 - share for key, share in kept.items()}},
             "identity": float(np.mean(own)) if own else None,
             "kept": kept,
+            "correlation": {key: _correlation(layer.readings[key], truth[key]) for key in numbers},
             "faithfulness": {key: float(value) for key, value in layer.faithfulness.items()},
         }
     summary["reconstruction_kept"] = {
         key: float(np.mean(reconstructions[key] == truth[key])) for key in classes
+    }
+    summary["reconstruction_correlation"] = {
+        key: _correlation(reconstructions[key][:, None], truth[key]) for key in numbers
     }
     return summary | _statistics(layers, truth, bootstrap, int(about["seed"]))
 
@@ -103,6 +123,14 @@ def _within(layer: LayerSamples, name: str) -> np.ndarray:
     return layer.readings[name].astype(np.float64).var(1, ddof=1)
 
 
+def _correlation(read: np.ndarray, own: np.ndarray) -> float | None:
+    """Correlation of a number read from samples (X, S) with that of their inputs (X,), or None."""
+    own = np.broadcast_to(own[:, None], read.shape)
+    if np.ptp(read) == 0 or np.ptp(own) == 0:
+        return None
+    return float(np.corrcoef(read.astype(np.float64).ravel(), own.ravel())[0, 1])
+
+
 def _statistics(
     layers: Mapping[str, LayerSamples], truth: Readings, bootstrap: int, seed: int
 ) -> dict[str, Any]:
@@ -114,6 +142,9 @@ def _statistics(
     if "Eyeglasses" in truth:
         kept = [_agrees(layer, truth, "Eyeglasses") for layer in layers.values()]
         parts["glasses"] = np.stack(kept)
+    shallower = list(layers.values())[:-1]
+    if "species" in truth:
+        parts["species"] = np.stack([_agrees(layer, truth, "species") for layer in shallower])
 
     def of(rows: np.ndarray) -> dict[str, float]:
         means = variance[:, rows].mean(1)
@@ -129,13 +160,19 @@ def _statistics(
             found["yaw_ratio"] = float(yaw[-1] / yaw[0]) if yaw[0] > 0 else math.nan
         if "glasses" in parts:
             found["glasses_kept"] = float(parts["glasses"][:, rows].mean(1).min())
+        if "species" in parts:
+            found["species_kept"] = float(parts["species"][:, rows].mean(1).min())
+        if COLOUR in truth:
+            own = truth[COLOUR][rows]
+            colour = [_correlation(layer.readings[COLOUR][rows], own) for layer in shallower]
+            found["colour_kept"] = min(math.nan if one is None else one for one in colour)
         return found
 
     values = of(np.arange(inputs))
     generator = np.random.default_rng(seed)
     replicates = [of(generator.integers(0, inputs, size=(inputs,))) for _ in range(bootstrap)]
-    result: dict[str, Any] = {"yaw_ratio": None, "glasses_kept": None, "intervals": {}}
-    for name in ("spearman", "log_r2", "variance_ratio", "yaw_ratio", "glasses_kept"):
+    result: dict[str, Any] = {"intervals": {}}
+    for name in STATISTICS:
         drawn = np.array([replicate.get(name, math.nan) for replicate in replicates])
         known = name in values and math.isfinite(values[name]) and np.isfinite(drawn).all()
         result[name] = values[name] if known else None

@@ -1,6 +1,8 @@
-"""Sample every layer of FaceNet and measure what Fig. 3 shows."""
+"""Sample every layer of a network and measure what Figs. 3 and S10 show."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,25 +19,38 @@ from pipeline.models.inn import ConditionalINN
 from pipeline.models.loading import Autoencoder, load_autoencoder, load_cinn, load_evaluator
 from pipeline.networks.layers import represent_pixels
 from pipeline.networks.loading import checkpoint_file, load_network
+from pipeline.parallel import run_in_threads
 from pipeline.params import Params
 from pipeline.storage import read_json, write_json, write_npz
 
-__all__ = ["measure_fig3", "sample_moments"]
+__all__ = ["measure_fig3", "measure_figs10", "sample_moments"]
 
-NETWORK = "facenet"
 ENCODED_AGAIN = 4
 """Samples of each input that the network reads again, for their faithfulness."""
 
 
 def measure_fig3(params: Params, device: torch.device) -> None:
-    """Write data/evaluations/fig3.npz and metrics/fig3.json."""
-    settings, dataset = params.settings.evaluate["fig3"], params.networks[NETWORK].dataset
+    """People through FaceNet: write data/evaluations/fig3.npz and metrics/fig3.json."""
+    _measure(params, device, "fig3", "facenet", "faces")
+
+
+def measure_figs10(params: Params, device: torch.device) -> None:
+    """Animals through FaceNet: write data/evaluations/figs10.npz and metrics/figs10.json."""
+    _measure(params, device, "figs10", "facenet_animalfaces", "animals")
+
+
+def _measure(
+    params: Params, device: torch.device, figure: str, features: str, evaluator_of: str
+) -> None:
+    """Measure `figure`: the layers of `features`, read by the evaluator of a data set."""
+    settings, read = params.settings.evaluate[figure], params.features[features]
+    dataset = read.dataset
     test = ImageSet.load(paths.prepared(dataset), "test")
     rows = torch.arange(settings.inputs)
     autoencoder = load_autoencoder(paths.autoencoder(dataset)).to(device)
-    evaluator = load_evaluator(paths.evaluator(dataset)).to(device)
-    network = load_network(paths.network(NETWORK), device)
-    step = read_json(paths.network(NETWORK) / "config.json")["steps"][-1]
+    evaluator = load_evaluator(paths.evaluator(evaluator_of)).to(device)
+    network = load_network(paths.network(read.network), device)
+    step = read_json(paths.network(read.network) / "config.json")["steps"][-1]
     mean, _ = load_posterior(paths.posteriors(dataset), "test")
     rebuilt = decode_images(autoencoder, mean[rows].to(device))
     inputs = test.pixels(rows)
@@ -45,18 +60,17 @@ def measure_fig3(params: Params, device: torch.device) -> None:
     generator = torch.Generator().manual_seed(params.seed)
     v = torch.randn(settings.samples, mean.shape[1], generator=generator).to(device)
     layers, variances = {}, []
-    for key in (name for name, layer in params.layers.items() if layer.network == NETWORK):
+    for key in (name for name, row in params.layers.items() if row.features == features):
         layer = params.layers[key]
-        config = read_json(paths.cinn(NETWORK, key) / "config.json")["model"]
-        t = load_cinn(config, checkpoint_file(paths.cinn(NETWORK, key), step)).to(device)
-        z = load_representations(paths.representations(NETWORK, key), step, "test")[rows].float()
-        read, averages, maps = [], [], []
-        for one in z:
-            images, average, variance = sample_moments(autoencoder, t, one.to(device), v)
-            read.append(images[: settings.read])
-            averages.append(average)
-            maps.append(variance)
-        samples = np.stack(read)
+        config = read_json(paths.cinn(features, key) / "config.json")["model"]
+        t = load_cinn(config, checkpoint_file(paths.cinn(features, key), step)).to(device)
+        z = load_representations(paths.representations(features, key), step, "test")[rows].float()
+        sampled: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+        run_in_threads(
+            partial(_sample, sampled, autoencoder, t, z, v, settings.read), range(len(z))
+        )
+        seen, averages, maps = zip(*(sampled[row] for row in range(len(z))), strict=True)
+        samples = np.stack(seen)
         flat = samples.reshape(-1, *samples.shape[2:])
         readings = {
             name: values.reshape(samples.shape[:2])
@@ -98,12 +112,26 @@ def measure_fig3(params: Params, device: torch.device) -> None:
         },
     )
     write_npz(
-        paths.evaluations("fig3"),
+        paths.evaluations(figure),
         layers=np.array(list(layers)),
         variances=np.stack(variances).astype(np.float32),
         **arrays,
     )
-    write_json(paths.metrics(params.scale, "fig3"), summary)
+    write_json(paths.metrics(params.scale, figure), summary)
+
+
+def _sample(
+    sampled: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]],
+    autoencoder: Autoencoder,
+    t: ConditionalINN,
+    z: Tensor,
+    v: Tensor,
+    kept: int,
+    row: int,
+) -> None:
+    """Put into `sampled` what `sample_moments` returns of a row of z, with `kept` samples."""
+    images, average, variance = sample_moments(autoencoder, t, z[row].to(v.device), v)
+    sampled[row] = images[:kept].copy(), average, variance  # no view: it would keep all of them
 
 
 @torch.no_grad()

@@ -1,11 +1,11 @@
-"""Fig. 3: samples of every layer of a face recognition network, their variance, and what varies.
+"""Figs. 3 and S10: samples of every layer of a network, their variance, and what varies.
 
 Draws from arrays and numbers alone:
 
 - samples: `{"layers": (L,) str, "variances": (L, X), "inputs": (R, H, W, 3) uint8,
   "reconstructions": (R, H, W, 3), "<layer>_samples": (R, C, H, W, 3), "<layer>_mean":
   (R, H, W, 3), "<layer>_variance": (R, H, W)}`; `load_samples` reads it from an npz file.
-- summary: `metrics/fig3.json`.
+- summary: `metrics/fig3.json`, or figs10.json.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ FACTORS = {
     "identity": "features of the face",
     "Eyeglasses": "glasses",
     "Male": "gender",
+    "species": "species",
+    "coat_hue": "colour of the coat",
 }
 """What is drawn of the factors, in this order, if it is known."""
 LOOKS = (
@@ -50,6 +52,8 @@ LOOKS = (
     ("v", "C4"),
     ("P", "C5"),
     ("X", "#555555"),
+    ("^", "C2"),
+    ("v", "C4"),
 )
 
 
@@ -68,12 +72,12 @@ def load_samples(path: Path) -> dict[str, Any]:
         return {name: found[name] for name in ("inputs", "reconstructions", "variances")} | found
     except (OSError, KeyError, ValueError) as error:
         raise PipelineError(
-            f"{path} holds no samples ({error}): run `dvc repro -f evaluate@fig3`."
+            f"{path} holds no samples ({error}): run `dvc repro -f evaluate@{path.stem}`."
         ) from error
 
 
 def draw_fig3(samples: Mapping[str, Any], summary: Mapping[str, Any]) -> Figure:
-    """Fig. 3, left: for each input and layer samples, their mean and their variance.
+    """Fig. 3, left, and Fig. S10: for each input and layer samples, their mean and their variance.
 
     The variance of all layers and inputs has one scale, from 0 (dark) to its 99.5th percentile.
     """

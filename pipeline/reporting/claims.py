@@ -229,6 +229,19 @@ CLAIMS = (
         conditions=(Condition(0.9, _with_interval("glasses_kept")),),
     ),
     Claim(
+        id="S10.a",
+        figure="figs10",
+        source="Fig. S10, Sec. B.6",
+        statement="An animal keeps its appearance through FaceNet, until the penultimate layer.",
+        statistic="share of samples in which the evaluator reads the input's species, and "
+        "correlation of the coat's colour in samples and input; smallest of all layers but the "
+        "last",
+        conditions=(
+            Condition(0.8, _with_interval("species_kept"), of="species"),
+            Condition(0.8, _with_interval("colour_kept"), of="colour"),
+        ),
+    ),
+    Claim(
         id="F4.a",
         figure="fig4",
         source="Fig. 4, Fig. S7",

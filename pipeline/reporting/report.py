@@ -107,6 +107,14 @@ FIGURES = {
             "Rows of rendered people in which one factor changes along the row.",
         ),
     ),
+    "animalfaces": (
+        Drawing(
+            "classes",
+            "The animals that FaceNet sees in Fig. S10, by class",
+            "No network but `t`, and with `E` and `D` also people's, is trained on them.",
+            "Rows of animals, one row per class.",
+        ),
+    ),
     "digits": (
         Drawing(
             "classes",
@@ -157,6 +165,25 @@ FIGURES = {
             "length of hair, features of the face) as a share of its variance over all test "
             "images, or the share of samples that show another class than the input (smile, "
             "glasses, gender).",
+            "A chart with one point per input and layer on a logarithmic axis, and a line chart of "
+            "the share of each factor that varies.",
+        ),
+    ),
+    "figs10": (
+        Drawing(
+            "figS10",
+            "Fig. S10. Animals through FaceNet, which was trained on people",
+            "As Fig. 3, left, with t trained on images of animals, and E and D on people and "
+            "animals. FaceNet is the same, and never saw an animal.",
+            "Four blocks of animals, one per input, with a row for each of five layers: four "
+            "samples, their blurred mean and a map of their variance.",
+        ),
+        Drawing(
+            "variances",
+            "Variance of the samples of Fig. S10 over layers, and what it is made of",
+            "As Fig. 3, right: (b) shows yaw, light and the colour of the coat as a share of their "
+            "variance over all test images, and the share of samples of another species than the "
+            "input.",
             "A chart with one point per input and layer on a logarithmic axis, and a line chart of "
             "the share of each factor that varies.",
         ),
@@ -450,15 +477,25 @@ def _interval(condition: Mapping[str, Any]) -> str:
 
 
 def _fig3(root: Path, scale: str) -> tuple[list[tuple[str, str]], list[Table]]:
-    numbers = _numbers(root, scale, "fig3", "evaluate@fig3")
+    return _layers(root, scale, "fig3", "Fig. 3")
+
+
+def _figs10(root: Path, scale: str) -> tuple[list[tuple[str, str]], list[Table]]:
+    return _layers(root, scale, "figs10", "Fig. S10")
+
+
+def _layers(
+    root: Path, scale: str, item: str, name: str
+) -> tuple[list[tuple[str, str]], list[Table]]:
+    numbers = _numbers(root, scale, item, f"evaluate@{item}")
     return _complete(
         scale,
-        "evaluate@fig3",
+        f"evaluate@{item}",
         lambda: (
-            [("Fig. 3", f"{numbers['samples']} samples of each of {numbers['inputs']} test images "
+            [(name, f"{numbers['samples']} samples of each of {numbers['inputs']} test images "
               f"of {numbers['size']} px, {numbers['read']} of them read by the evaluator, seed "
               f"{numbers['seed']}")],
-            [_invariances(numbers)],
+            [_invariances(numbers, name)],
         ),
     )  # fmt: skip
 
@@ -472,11 +509,21 @@ INVARIANCES = {
     "Male": "gender",
     "Young": "age",
     "Black_Hair": "hair",
+    "species": "species",
+    "coat_hue": "colour of the coat",
 }
-"""Factors of the table of Fig. 3, and its words for them."""
+"""Factors of the tables of Figs. 3 and S10, and their words for them."""
+SHOWN = {
+    "Fig. 3": "The paper shows the variance growing about exponentially with depth, pose being "
+    "lost and glasses being kept.",
+    "Fig. S10": "The last column is the correlation of the colour read from samples with the "
+    "input's, a tint of a few per cent. The paper shows the appearance of animals being kept until "
+    "the penultimate layer, and in part until the last.",
+}
+"""What the paper shows of each figure."""
 
 
-def _invariances(numbers: Mapping[str, Any]) -> Table:
+def _invariances(numbers: Mapping[str, Any], figure: str) -> Table:
     layers = {name: numbers["layers"][name] for name in numbers["order"]}
     known = [name for name in INVARIANCES if all(name in row["factors"] for row in layers.values())]
     head = ["layer", "variance", "± over inputs", "faithfulness", "face"]
@@ -491,6 +538,13 @@ def _invariances(numbers: Mapping[str, Any]) -> Table:
     kept = numbers["reconstruction_kept"]
     lost = [f"{1 - kept[name]:.2f}" if name in kept else "" for name in known]
     rows.append(["reconstructions", "", "", "", "", *lost])
+    if "coat_hue" in known:
+        head.append("colour, correlation")
+        for row, layer in zip(
+            rows, layers.values(), strict=False
+        ):  # the last is of reconstructions
+            row.append(_two_digits(layer["correlation"]["coat_hue"]))
+        rows[-1].append(_two_digits(numbers["reconstruction_correlation"]["coat_hue"]))
     quality = [
         f"{INVARIANCES[name]} {100 * found['accuracy']:.1f} %" if "accuracy" in found
         else f"{INVARIANCES[name]} R² {found['r2']:.2f}"
@@ -503,12 +557,15 @@ def _invariances(numbers: Mapping[str, Any]) -> Table:
         "or none shows the input's class. Face: mean over the features that tell people apart. "
         "Faithfulness: cosine of the z of samples with that of the input, 0 for other images, 1 "
         "for reconstructions. The last row is what D(E(x)) itself loses. The evaluator "
-        f"reads blurred held-out images: {', '.join(quality)}. The paper shows the variance "
-        "growing about exponentially with depth, pose being lost and glasses being kept."
+        f"reads blurred held-out images: {', '.join(quality)}. {SHOWN[figure]}"
     )
     columns = frozenset(range(1, len(head)))
-    return Table("FaceNet's layers: what varies in samples (Fig. 3)", head, rows, columns, note,
+    return Table(f"FaceNet's layers: what varies in samples ({figure})", head, rows, columns, note,
                  stacked=True)  # fmt: skip
+
+
+def _two_digits(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def _fig4(root: Path, scale: str) -> tuple[list[tuple[str, str]], list[Table]]:
@@ -823,13 +880,15 @@ PARTS: dict[str, Callable[[Path, str], tuple[list[tuple[str, str]], list[Table]]
     "animals": _pictures,
     "faces": _pictures,
     "digits": _pictures,
+    "animalfaces": _pictures,
     "fig3": _fig3,
+    "figs10": _figs10,
     "fig4": _fig4,
     "fig7": _fig7,
 }
 """The facts and tables of each evaluation, in the order of the report."""
 
-OPTIONAL = ("animals", "faces", "digits")
+OPTIONAL = ("animals", "faces", "digits", "animalfaces")
 """Shown where they were drawn: no claim rests on them."""
 
 

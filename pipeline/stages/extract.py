@@ -15,12 +15,13 @@ from pipeline.storage import new_folder, write_json
 def extract(params: Params, item: str, device: torch.device) -> None:
     """Compute the representations z of a network's layers for every image and checkpoint."""
     settings = params.settings.extract[item]
-    data = paths.prepared(params.networks[item].dataset)
+    read = params.features[item]
+    data = paths.prepared(read.dataset)
     layers = {key: (params.layers[key].module, shape) for key, shape in settings.layers.items()}
     splits = {split: load_split(data, split) for split in SPLITS}
     with new_folder(paths.features(item)) as folder:
         steps = []
-        for step, network in load_checkpoints(paths.network(item), device):
+        for step, network in load_checkpoints(paths.network(read.network), device):
             steps.append(step)
             for split, images in splits.items():
                 z = represent(network, layers, images, settings.batch_size)

@@ -15,4 +15,4 @@ def fingerprint(params: Params, item: str) -> None:
 
 
 if __name__ == "__main__":
-    run_stage("fingerprint", fingerprint, items="extract", torch=False)
+    run_stage("fingerprint", fingerprint, items="train_network", torch=False)

@@ -21,8 +21,9 @@ def inspect(params: Params, device: torch.device) -> None:
     """Sample, measure and draw what one layer holds, and what it has become invariant to."""
     settings, key = params.settings.inspect, read_json(paths.choice())["key"]
     row = params.layers[key]
-    check_fingerprint(read_json(paths.fingerprint(row.network)))
-    features, trained = paths.representations(row.network, key), paths.cinn(row.network, key)
+    network = params.features[row.features].network
+    check_fingerprint(read_json(paths.fingerprint(network)))
+    features, trained = paths.representations(row.features, key), paths.cinn(row.features, key)
     config = read_json(trained / "config.json")
     step = config["steps"][-1]
     splits = {
@@ -33,9 +34,9 @@ def inspect(params: Params, device: torch.device) -> None:
         )
         for name in ("train", "test")
     }
-    arguments = read_json(paths.network(row.network) / "config.json")["arguments"]
+    arguments = read_json(paths.network(network) / "config.json")["arguments"]
     layer = InspectedLayer(
-        load_network(paths.network(row.network), device),
+        load_network(paths.network(network), device),
         row.module,
         "classes" in arguments,
         load_autoencoder(paths.autoencoder(row.dataset)).to(device),
@@ -44,7 +45,7 @@ def inspect(params: Params, device: torch.device) -> None:
     arrays, numbers = inspect_layer(
         layer, splits["train"], splits["test"], **vars(settings), seed=params.seed
     )
-    about: dict[str, object] = {"network": row.network, "layer": row.layer, "dataset": row.dataset}
+    about: dict[str, object] = {"network": network, "layer": row.layer, "dataset": row.dataset}
     about |= {"scale": params.scale, "step": step, "seed": params.seed, "inputs": settings.inputs}
     about |= {"samples": settings.samples, "samples_read": settings.columns}
     metrics = inspection_metrics(about, config["model"]["shape"], numbers)

@@ -41,6 +41,13 @@ def plot_fig7(summary: Mapping[str, Any], arrays: Path, folder: Path) -> None:
     save_figure(draw_changes(summary), folder / "changes")
 
 
+def plot_figs10(summary: Mapping[str, Any], arrays: Path, folder: Path) -> None:
+    """Draw Fig. S10, and the variances beside it."""
+    samples = load_samples(arrays)
+    save_figure(draw_fig3(samples, summary), folder / "figS10")
+    save_figure(draw_variances(samples, summary), folder / "variances")
+
+
 def plot_table1(summary: Mapping[str, Any], arrays: Path, folder: Path) -> None:
     """Set Tab. 1, draw Figs. 2 and S4 to S6."""
     examples = load_examples(arrays)
@@ -51,7 +58,13 @@ def plot_table1(summary: Mapping[str, Any], arrays: Path, folder: Path) -> None:
         save_figure(draw_figS5(examples, summary, example=example), folder / name)
 
 
-PLOTS = {"fig3": plot_fig3, "fig4": plot_fig4, "fig7": plot_fig7, "table1": plot_table1}
+PLOTS = {
+    "fig3": plot_fig3,
+    "fig4": plot_fig4,
+    "fig7": plot_fig7,
+    "figs10": plot_figs10,
+    "table1": plot_table1,
+}
 
 
 def plot(params: Params, item: str) -> None:

@@ -31,7 +31,7 @@ def plot_data(params: Params, item: str) -> None:
             name = images.name(int(chosen[0]))
         rows[name] = images.pixels(chosen)
     save_figure(draw_sheet(rows), folder / "classes")
-    if settings.source == "rendered":
+    if settings.source == "rendered" and item in FACTORS:
         sheet = FACTORS[item](settings.size, params.seed, IMAGES)
         save_figure(draw_sheet(sheet), folder / "factors")
 

@@ -1,11 +1,13 @@
 """Stage train_autoencoder@digits: E and D, which give z_bar and decode it (Tabs. S1 and S7)."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from pipeline import paths
 from pipeline.cli import run_stage
+from pipeline.datasets.images import Mixture, Pixels
 from pipeline.datasets.splits import data_files, load_split
 from pipeline.params import Params, TrainDigitsAutoencoderParams
 from pipeline.runtime import make_fabric
@@ -17,18 +19,18 @@ from pipeline.training.log import TrainingLog
 
 
 def train_autoencoder(params: Params, item: str, device: torch.device) -> None:
-    """Train the autoencoder of a data set."""
+    """Train the autoencoder of a data set, or of two."""
     settings = params.settings.train_autoencoder[item]
-    data = paths.prepared(item)
-    checkpoints = open_checkpoints(
-        "train_autoencoder", item, (settings, params.seed), data_files(data)
-    )
+    both = dict.fromkeys((item, params.datasets[item].together_with))  # once, if it is the same
+    folders = [paths.prepared(name) for name in both]
+    inputs = [file for folder in folders for file in data_files(folder)]
+    checkpoints = open_checkpoints("train_autoencoder", item, (settings, params.seed), inputs)
     log = paths.training(params.scale, "train_autoencoder", item)
     digits = isinstance(settings, TrainDigitsAutoencoderParams)
     train: Any = train_digits_autoencoder if digits else train_image_autoencoder
     model, validation = train(
-        load_split(data, "train"),
-        load_split(data, "validation"),
+        _images(folders, "train"),
+        _images(folders, "validation"),
         settings,
         seed=params.seed,
         fabric=make_fabric(device, mixed=True),
@@ -41,6 +43,11 @@ def train_autoencoder(params: Params, item: str, device: torch.device) -> None:
         write_json(folder / "training.json", {"updates": settings.steps})
     write_json(paths.metrics(params.scale, f"train_autoencoder-{item}"), validation)
     checkpoints.clear()
+
+
+def _images(folders: list[Path], split: str) -> Pixels:
+    sets = tuple(load_split(folder, split) for folder in folders)
+    return sets[0] if len(sets) == 1 else Mixture(sets)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def train_cinn(params: Params, item: str, device: torch.device) -> None:
     """Train the conditional INNs t of a layer, one per checkpoint of its network."""
     settings = params.settings.train_cinn[item]
     layer = params.layers[item]
-    encoded, features = paths.posteriors(layer.dataset), paths.representations(layer.network, item)
+    encoded, features = paths.posteriors(layer.dataset), paths.representations(layer.features, item)
     steps = read_json(features / "config.json")["steps"]
     semantic = paths.semantic(layer.dataset)
     inputs = [semantic / "model.safetensors", *posterior_files(encoded, "train")]
@@ -37,7 +37,7 @@ def train_cinn(params: Params, item: str, device: torch.device) -> None:
     size = read_json(semantic / "config.json")
     base = {name: size[name] for name in ("blocks", "width", "depth")}
     calibration = []
-    with new_folder(paths.cinn(layer.network, item)) as folder:
+    with new_folder(paths.cinn(layer.features, item)) as folder:
         for step in steps:
             z = load_representations(features, step, "train")
             validation_z = load_representations(features, step, "validation")

@@ -9,7 +9,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from pipeline.datasets.images import Images
+from pipeline.datasets.images import Images, Pixels
 from pipeline.errors import PipelineError
 from pipeline.models.image_autoencoder import ImageAutoencoder
 from pipeline.models.inversion import InversionDecoder
@@ -74,8 +74,8 @@ def inversion_arguments(
 
 
 def train_image_autoencoder(
-    train: Images,
-    validation: Images,
+    train: Pixels,
+    validation: Pixels,
     settings: TrainImageAutoencoderParams,
     *,
     seed: int,
