@@ -29,6 +29,7 @@ __all__ = [
     "DatasetParams",
     "EvaluateFig3Params",
     "EvaluateFig4Params",
+    "EvaluateFig5Params",
     "EvaluateFig7Params",
     "EvaluateTable1Params",
     "ExtractParams",
@@ -50,6 +51,7 @@ __all__ = [
     "TrainFaceNetParams",
     "TrainImageAutoencoderParams",
     "TrainNetworkParams",
+    "TrainResNetParams",
     "TrainSemanticParams",
     "TrainStarGANParams",
     "load_params",
@@ -245,6 +247,26 @@ class TrainAlexNetParams(TrainNetworkParams):
 
 
 @dataclass(frozen=True)
+class TrainResNetParams(TrainNetworkParams):
+    """Training of ResNet, or its published weights from a folder."""
+
+    blocks: Annotated[
+        tuple[Count, ...],
+        Rule("a list of four whole numbers of at least 1", lambda v: len(v) == 4),
+    ]
+    bottleneck: bool
+    width: Positive
+    size: Annotated[int, Rule("a whole number of at least 32", lambda v: v >= 32)]
+    weights: str | None
+
+    def build_arguments(self, classes: int) -> dict[str, Any]:
+        """What build_resnet is called with."""
+        names = ("bottleneck", "width", "size")
+        arguments = {name: getattr(self, name) for name in names}
+        return {"classes": classes, "blocks": list(self.blocks)} | arguments
+
+
+@dataclass(frozen=True)
 class TrainFaceNetParams(TrainNetworkParams):
     """Training of FaceNet on identities, or its published weights from a folder."""
 
@@ -377,6 +399,20 @@ class EvaluateFig4Params:
 
 
 @dataclass(frozen=True)
+class EvaluateFig5Params:
+    """The attacks of Figs. 5 and S13."""
+
+    inputs: Several
+    attack: Literal["fgsm", "pgd"]
+    epsilon: Positive
+    attack_steps: Count
+    variance_inputs: Several
+    variance_samples: Several
+    bootstrap: Several
+    rows: Count
+
+
+@dataclass(frozen=True)
 class EvaluateTable1Params:
     """The samples and distances of Tab. 1, and the examples of Figs. 2 and S4-S6."""
 
@@ -444,6 +480,7 @@ class ScaleParams:
                 "squeezenet": TrainNetworkParams,
                 "alexnet": TrainAlexNetParams,
                 "facenet": TrainFaceNetParams,
+                "resnet101": TrainResNetParams,
             }
         ),
     ]
@@ -461,6 +498,7 @@ class ScaleParams:
             {
                 "fig3": EvaluateFig3Params,
                 "fig4": EvaluateFig4Params,
+                "fig5": EvaluateFig5Params,
                 "table1": EvaluateTable1Params,
                 "fig7": EvaluateFig7Params,
                 "figs10": EvaluateFig3Params,
@@ -708,6 +746,15 @@ def _check_settings(file: str, settings: ScaleParams, run: _RunParams) -> None:
             f"above evaluate.fig4.early ({fig4.early}) and below the {checkpoints} checkpoints of "
             "train_network.squeezenet, which count from 0",
         )
+    fig5 = settings.evaluate["fig5"]
+    tests = settings.prepare[run.figures["fig5"].dataset].test
+    for name, value, bound, what in (
+        ("inputs", fig5.inputs, tests, "the number of test images"),
+        ("variance_inputs", fig5.variance_inputs, fig5.inputs, "evaluate.fig5.inputs"),
+        ("rows", fig5.rows, fig5.inputs, "evaluate.fig5.inputs"),
+    ):
+        if value > bound:
+            raise _bad(file, ("evaluate", "fig5", name), value, f"at most {bound}, {what}")
     _check_samples(file, settings, "fig3", run.figures["fig3"].dataset)
     _check_samples(file, settings, "figs10", run.figures["figs10"].dataset)
     _check_distances(file, settings, "table1", "animals", "examples")

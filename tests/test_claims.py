@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import synthetic_fig3
 import synthetic_fig4
+import synthetic_fig5
 import synthetic_fig7
 import synthetic_table1
 
@@ -30,6 +31,9 @@ VALUES = {
     "F4.b": ("fig4", "background_total_ratio"),
     "F4.c": ("fig4", "digit_accuracy_pearson"),
     "F4.d": ("fig4", "order_first_gap"),
+    "F5.a": ("fig5", "order_gap"),
+    "F5.b": ("fig5", "target_logits"),
+    "F5.c": ("fig5", "random_largest"),
 }
 
 OTHERS = ("F7.a", "F7.b", "F7.c", "S9.a", "S8.a")
@@ -43,6 +47,7 @@ def measured() -> Metrics:
     return {
         "fig3": synthetic_fig3.summary(),
         "fig4": synthetic_fig4.summary(),
+        "fig5": synthetic_fig5.summary(),
         "fig7": synthetic_fig7.summary(),
         "figs10": synthetic_fig3.summary(figure="figs10"),
         "table1": synthetic_table1.summary(),
@@ -63,7 +68,7 @@ def test_rows(measured: Metrics) -> None:
     for name, (figure, value) in VALUES.items():
         row = rows[name]
         assert set(row) - {"conditions"} == KEYS
-        assert ("conditions" in row) == (name in ("T1.b", "F3.b", "S10.a"))
+        assert ("conditions" in row) == (name in ("T1.b", "F3.b", "S10.a", "F5.b"))
         assert row["value"] == measured[figure][value]
         assert row["ci"] == measured[figure]["intervals"][value]
         assert row["holds"] is True
@@ -85,6 +90,7 @@ def test_targets(measured: Metrics, scale: str, targets: list[str]) -> None:
     fig3 = [">= 1", "R² >= 0.8, last / first >= 10", ">= 5", ">= 0.9"]
     fig3.append("species >= 0.8, colour >= 0.8")
     expected = ["> 1", *targets[:2], *fig3, targets[2], ">= 5", ">= 3", ">= 0.9", "> 0"]
+    expected += ["> 0", "logits >= 0.8, input <= 0.1", "<= 0.05"]
     rows = decide(measured, scale)
     assert [rows[name]["target"] for name in VALUES] == expected
 
@@ -123,6 +129,12 @@ def test_targets(measured: Metrics, scale: str, targets: list[str]) -> None:
         ("F4.c", "laptop", 0.89, False),
         ("F4.d", "laptop", 0.001, True),
         ("F4.d", "laptop", 0.0, False),
+        ("F5.a", "laptop", 0.001, True),
+        ("F5.a", "laptop", 0.0, False),
+        ("F5.b", "laptop", 0.8, True),
+        ("F5.b", "laptop", 0.79, False),
+        ("F5.c", "laptop", 0.05, True),
+        ("F5.c", "laptop", 0.06, False),
     ],
 )
 def test_verdicts(measured: Metrics, name: str, scale: str, value: float, holds: bool) -> None:
@@ -177,7 +189,7 @@ def test_a_missing_second_condition_is_an_error(measured: Metrics) -> None:
         decide(incomplete)
 
 
-@pytest.mark.parametrize("figure", ["fig3", "fig4", "fig7", "figs10", "table1"])
+@pytest.mark.parametrize("figure", ["fig3", "fig4", "fig5", "fig7", "figs10", "table1"])
 def test_a_missing_figure_is_an_error(measured: Metrics, figure: str) -> None:
     with pytest.raises(PipelineError, match=f"evaluate@{figure}"):
         decide_claims("laptop", {name: one for name, one in measured.items() if name != figure})

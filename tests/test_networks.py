@@ -26,12 +26,14 @@ ROOT = Path(__file__).resolve().parents[1]
 PARAMS = load_params(ROOT)
 LAYERS = PARAMS.layers
 TRAINING = PARAMS.settings.train_network
-CLASSES = {"squeezenet": 10, "alexnet": len(SPECIES), "facenet": 400}
+CLASSES = {
+    "squeezenet": 10, "alexnet": len(SPECIES), "facenet": 400, "resnet101": len(SPECIES)
+}  # fmt: skip
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     name: functools.partial(build_network, name, **TRAINING[name].build_arguments(classes))
     for name, classes in CLASSES.items()
 }
-IMAGE = {"squeezenet": (3, 28, 28), "alexnet": (3, 64, 64), "facenet": (3, 64, 64)}
+IMAGE = {name: (3, 28, 28) if name == "squeezenet" else (3, 64, 64) for name in CLASSES}
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isqrt
 
 import torch
 from torch import Tensor, nn
@@ -14,21 +15,23 @@ __all__ = ["LinearPrediction", "ridge_regression"]
 
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 HELD_OUT = 10  # every tenth image chooses the penalty
-POSITIONS = 5
-"""Most rows and columns of a spatial z that are told apart: the regression takes their cube."""
+POSITIONS, INPUTS = 5, 1600
+"""Rows and columns of a spatial z that are told apart at least, if there are so many; and more if
+there are at most so many numbers then: the regression takes their cube."""
 
 
 class LinearPrediction(nn.Module):
     """The least-squares prediction of z_bar (B, features) from z (B, *shape).
 
-    Spatial representations are averaged to at most 5 x 5 positions first. `scale` (features,) is
-    the standard deviation of what is left. The prediction is 0 and the scale 1 until `fit` is
-    called; both are part of the state dict and never trained.
+    Spatial representations are averaged to 5 x 5 positions first, or to more if they have few
+    channels. `scale` (features,) is the standard deviation of what is left. The prediction is 0 and
+    the scale 1 until `fit` is called; both are part of the state dict and never trained.
     """
 
     def __init__(self, shape: Sequence[int], features: int) -> None:
         super().__init__()
-        self.positions = tuple(min(side, POSITIONS) for side in shape[1:])
+        most = max(POSITIONS, isqrt(INPUTS // shape[0]))
+        self.positions = tuple(min(side, most) for side in shape[1:])
         inputs = shape[0]
         for side in self.positions:
             inputs *= side

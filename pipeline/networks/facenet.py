@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +10,7 @@ from torch.nn import functional as F
 
 import pipeline.torchvision_compat  # noqa: F401 - facenet_pytorch imports torchvision
 from pipeline.errors import PipelineError
+from pipeline.networks.width import scale_channels
 
 # isort: split
 from facenet_pytorch import InceptionResnetV1
@@ -77,32 +77,14 @@ def build_facenet(
             f"images of {size} pixels are too small for FaceNet: they need at least {SMALLEST}."
         )
 
-    def channels(count: int) -> int:
-        return count if count == 3 else round(width * count)  # an image keeps its three
-
     with torch.device("meta"):  # only the layout: the layers that learn are made anew below
         network = FaceNet(size, dropout)
     for name, count in zip(("repeat_1", "repeat_2", "repeat_3"), repeats, strict=True):
         setattr(network, name, network.get_submodule(name)[:count])
-    old: Any  # a layer of any kind
-    new: nn.Module
-    for module in list(network.modules()):
-        for name, old in module.named_children():
-            if isinstance(old, nn.Conv2d):
-                inputs, outputs = channels(old.in_channels), channels(old.out_channels)
-                shape: dict[str, Any] = {
-                    key: getattr(old, key) for key in ("kernel_size", "stride", "padding")
-                }
-                new = nn.Conv2d(inputs, outputs, **shape, bias=old.bias is not None)
-            elif isinstance(old, nn.BatchNorm2d):
-                new = nn.BatchNorm2d(channels(old.num_features), old.eps, old.momentum)
-            elif isinstance(old, nn.Linear):
-                new = nn.Linear(channels(old.in_features), embedding, bias=False)
-            elif isinstance(old, nn.BatchNorm1d):
-                new = nn.BatchNorm1d(embedding, old.eps, old.momentum)
-            else:
-                continue
-            setattr(module, name, new)
+    scale_channels(network, width)
+    network.last_linear = nn.Linear(round(1792 * width), embedding, bias=False)
+    norm = network.last_bn
+    network.last_bn = nn.BatchNorm1d(embedding, norm.eps, norm.momentum)
     if width < 1:  # a third faster on a CPU; the large one gives the library's results to the bit
         network.to(memory_format=torch.channels_last)
     return network

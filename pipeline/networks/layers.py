@@ -15,7 +15,7 @@ from pipeline.datasets.images import Images
 from pipeline.errors import PipelineError
 from pipeline.parallel import run_in_threads
 
-__all__ = ["phi", "psi", "represent", "represent_pixels"]
+__all__ = ["phi", "psi", "represent", "represent_images", "represent_pixels"]
 
 
 def _module(network: nn.Module, path: str) -> nn.Module:
@@ -131,15 +131,37 @@ def represent_pixels(
     network: nn.Module, path: str, pixels: np.ndarray, batch_size: int = 256
 ) -> Tensor:
     """z = Phi(x) of images (R, H, W, 3) uint8: (R, ...) on the CPU."""
+    return _represent(
+        network,
+        path,
+        torch.from_numpy(pixels),
+        batch_size,
+        lambda part: part.permute(0, 3, 1, 2).float().div(127.5).sub(1),
+    )
+
+
+def represent_images(
+    network: nn.Module, path: str, images: Tensor, batch_size: int = 256
+) -> Tensor:
+    """z = Phi(x) of images (R, 3, H, W) in [-1, 1]: (R, ...) on the CPU."""
+    return _represent(network, path, images, batch_size, lambda part: part)
+
+
+def _represent(
+    network: nn.Module,
+    path: str,
+    data: Tensor,
+    batch_size: int,
+    prepare: Callable[[Tensor], Tensor],
+) -> Tensor:
     device = next(network.parameters()).device
     parts: dict[int, Tensor] = {}
     with _stopping_at(network, path) as run:
 
         def represent_part(first: int) -> None:
-            part = torch.from_numpy(pixels[first : first + batch_size]).to(device)
-            parts[first] = run(part.permute(0, 3, 1, 2).float().div(127.5).sub(1)).cpu()
+            parts[first] = run(prepare(data[first : first + batch_size].to(device))).cpu()
 
-        run_in_threads(represent_part, range(0, len(pixels), batch_size))
+        run_in_threads(represent_part, range(0, len(data), batch_size))
     return torch.cat([parts[first] for first in sorted(parts)])
 
 

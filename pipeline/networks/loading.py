@@ -12,6 +12,7 @@ from torch import nn
 from pipeline.errors import PipelineError
 from pipeline.networks.alexnet import build_alexnet
 from pipeline.networks.facenet import build_facenet
+from pipeline.networks.resnet import build_resnet
 from pipeline.networks.squeezenet import build_squeezenet
 from pipeline.storage import read_json, read_tensors
 
@@ -21,6 +22,7 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "squeezenet": build_squeezenet,
     "alexnet": build_alexnet,
     "facenet": build_facenet,
+    "resnet101": build_resnet,
 }
 
 

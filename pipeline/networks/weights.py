@@ -42,6 +42,10 @@ PUBLISHED = {
         "281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b",
         head="logits.",
     ),
+    "resnet101": PublishedWeights(
+        "https://download.pytorch.org/models/resnet101-63fe2227.pth",
+        "63fe2227b86e8f1f2063f43a75c84d195911b6a0eace650907dd3dc62dd49a0a",
+    ),
     "vgg16": PublishedWeights(
         "https://download.pytorch.org/models/vgg16-397923af.pth",
         "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",

@@ -10,6 +10,7 @@ from pipeline.figures.drawing import save_figure
 from pipeline.figures.fig2 import draw_fig2, draw_figS4, draw_figS5, load_examples
 from pipeline.figures.fig3 import draw_fig3, draw_variances, load_samples
 from pipeline.figures.fig4 import curves_of, draw_fig4, draw_figS7, load_grids
+from pipeline.figures.fig5 import draw_fig5, draw_figS13, draw_shares, load_attacks
 from pipeline.figures.fig7 import draw_changes, draw_fig7, draw_figS8, draw_figS9, load_edits
 from pipeline.params import Params
 from pipeline.reporting.tables import edits_table, fid_table, table1, write_table
@@ -28,6 +29,14 @@ def plot_fig4(summary: Mapping[str, Any], arrays: Path, folder: Path) -> None:
     curves, grids = curves_of(summary), load_grids(arrays)
     save_figure(draw_fig4(curves, grids, summary), folder / "fig4")
     save_figure(draw_figS7(curves, grids, summary), folder / "figS7")
+
+
+def plot_fig5(summary: Mapping[str, Any], arrays: Path, folder: Path) -> None:
+    """Draw Figs. 5 and S13, and how often each layer shows the attack's target."""
+    attacks = load_attacks(arrays)
+    save_figure(draw_fig5(attacks, summary), folder / "fig5")
+    save_figure(draw_figS13(attacks, summary), folder / "figS13")
+    save_figure(draw_shares(summary), folder / "shares")
 
 
 def plot_fig7(summary: Mapping[str, Any], arrays: Path, folder: Path) -> None:
@@ -61,6 +70,7 @@ def plot_table1(summary: Mapping[str, Any], arrays: Path, folder: Path) -> None:
 PLOTS = {
     "fig3": plot_fig3,
     "fig4": plot_fig4,
+    "fig5": plot_fig5,
     "fig7": plot_fig7,
     "figs10": plot_figs10,
     "table1": plot_table1,

@@ -1,0 +1,176 @@
+"""Figs. 5 and S13: what an attack on a network changes in each of its layers.
+
+Draws from arrays and numbers alone:
+
+- attacks: `{"layers": (L,) str, and for each kind of clean, random, attacked "<kind>_images"
+  (R, H, W, 3) uint8, "<kind>_predictions" (R,) str, and "<layer>_<kind>" (R, H, W, 3)}`;
+  `load_attacks` reads it from an npz file.
+- summary: `metrics/fig5.json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from pipeline.errors import PipelineError
+from pipeline.figures.drawing import figure_style
+from pipeline.figures.sheet import RIGHT, WIDTH, Sheet, draw_sheet, gaps, size_in_words
+
+__all__ = ["draw_fig5", "draw_figS13", "draw_shares", "load_attacks"]
+
+KINDS = {"clean": "unchanged", "random": "random signs", "attacked": "attacked"}
+LINE, CELL = 0.17, 0.19
+"""Inches: the height of the words above an image, and of a cell below."""
+ROOM = 1.15
+"""Inches at the left, for the names of rows."""
+SHOWN_S13 = 4
+LOOKS = {"clean": ("o", "#555555"), "random": ("s", "#E69F00"), "attacked": ("D", "#0072B2")}
+
+
+def load_attacks(path: Path) -> dict[str, Any]:
+    """Attacked images and their reconstructions from an npz file.
+
+    Raises:
+        PipelineError: the file or one of its arrays is missing.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found = dict(arrays)
+        for kind in KINDS:
+            for name in ("images", "predictions"):
+                found[f"{kind}_{name}"]
+            for layer in found["layers"]:
+                found[f"{layer}_{kind}"]
+        return found
+    except (OSError, KeyError, ValueError) as error:
+        raise PipelineError(
+            f"{path} holds no attacks ({error}): run `dvc repro -f evaluate@fig5`."
+        ) from error
+
+
+def draw_fig5(attacks: Mapping[str, Any], summary: Mapping[str, Any]) -> Figure:
+    """Fig. 5: one input, its changed versions, and what each layer holds of them.
+
+    Below, the share of the variance of z_bar that v explains (Eq. 19) with its standard error, and
+    the paper's. Raises PipelineError if no input was misled.
+    """
+    _check(attacks)
+    sheet, across, down, inch = _examples(attacks, [0], 1, LINE)
+    height, width = attacks["clean_images"].shape[1:3]
+    gap, wide = gaps(width)
+    cell = round(CELL * inch)
+    y = down + gap
+    first = width + wide
+    layers = [str(name) for name in attacks["layers"]]
+    title = r"variance of $\bar z$ explained by $v$ (Eq. 19)"
+    sheet.inside(title, first, y, across - first, cell)
+    y += cell
+    for words, values in (
+        ("here", [_entry(summary, layer) for layer in layers]),
+        ("paper", [tuple(summary["layers"][layer]["paper"]) for layer in layers]),
+    ):
+        sheet.rule(first, y, across - first)
+        sheet.beside(words, first, y, cell)
+        for column, (value, error) in enumerate(values):
+            x = first + column * (width + gap)
+            sheet.inside(f"{100 * value:.1f} ± {100 * error:.1f} %", x, y, width, cell)
+        y += cell
+    return draw_sheet(sheet, _words(attacks, summary), summary, left=ROOM, across=across, down=y)
+
+
+def draw_figS13(attacks: Mapping[str, Any], summary: Mapping[str, Any]) -> Figure:
+    """Fig. S13: four more inputs, two side by side. Raises PipelineError if there is none."""
+    _check(attacks)
+    rows = list(range(1, len(attacks["clean_images"])))[:SHOWN_S13] or [0]
+    sheet, across, down, _ = _examples(attacks, rows, 2 if len(rows) > 1 else 1, LINE)
+    return draw_sheet(sheet, _words(attacks, summary), summary, left=ROOM, across=across, down=down)
+
+
+def draw_shares(summary: Mapping[str, Any]) -> Figure:
+    """How often each layer shows the attack's target: over the test images, by kind of change."""
+    layers = list(summary["order"])
+    with figure_style():
+        figure = Figure(figsize=(WIDTH, 2.7), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        place = np.arange(len(layers))
+        for offset, (kind, words) in zip((-0.08, 0, 0.08), KINDS.items(), strict=True):
+            marker, colour = LOOKS[kind]
+            for axes, what in ((left, "target"), (right, "kept")):
+                values = [summary["layers"][layer][what][kind] for layer in layers]
+                if None not in values:
+                    axes.plot(place + offset, values, marker=marker, color=colour, label=words,
+                              linewidth=1.2)  # fmt: skip
+        left.set_title("(a) read as the attack's target", loc="left")
+        right.set_title("(b) read as the class before", loc="left")
+        for axes in (left, right):
+            axes.set_xticks(place, layers)
+            axes.set_ylim(-0.03, 1.03)
+            axes.set_ylabel("share of images")
+        right.legend(fontsize=7.5)
+        figure.supxlabel(
+            f"N = {summary['targets']} of {summary['images']} test images of {summary['size']} px, "
+            f"whose prediction the attack changed; scale {summary['scale']}, seed "
+            f"{summary['seed']}",
+            fontsize=7.5,
+        )
+    return figure
+
+
+def _entry(summary: Mapping[str, Any], layer: str) -> tuple[float, float]:
+    row = summary["layers"][layer]
+    return row["explained_by_v"], row["explained_by_v_se"]
+
+
+def _examples(
+    attacks: Mapping[str, Any], rows: list[int], side_by_side: int, line_inches: float
+) -> tuple[Sheet, int, int, float]:
+    """A block per input: a row per kind of change, the image and a column per layer.
+
+    Returns the sheet, the pixels across and down, and how many of them make an inch.
+    """
+    height, width = attacks["clean_images"].shape[1:3]
+    layers = [str(name) for name in attacks["layers"]]
+    gap, wide = gaps(width)
+    block = width + wide + len(layers) * (width + gap) - gap
+    across = side_by_side * (block + 2 * wide) - 2 * wide
+    inch = across / (WIDTH - ROOM - RIGHT)
+    line = round(line_inches * inch)
+    tall = 2 * line + len(KINDS) * (height + line)
+    sheet, down = Sheet(), 0
+    for number, row in enumerate(rows):
+        x0 = (number % side_by_side) * (block + 2 * wide)
+        y = (number // side_by_side) * (tall + wide) + 2 * line
+        sheet.above("image", x0, y - line, width)
+        sheet.above(r"$D(t^{-1}(v|z^*))$", x0 + width + wide, y - line, block - width - wide)
+        for column, layer in enumerate(layers):
+            sheet.above(layer, x0 + width + wide + column * (width + gap), y, width)
+        for kind, words in KINDS.items():
+            if x0 == 0:
+                sheet.beside(words, 0, y, height)
+            sheet.place(attacks[f"{kind}_images"][row], x0, y)
+            seen = str(attacks[f"{kind}_predictions"][row])
+            sheet.inside(seen, x0, y + height, width, line, bold=kind == "attacked")
+            for column, layer in enumerate(layers):
+                x = x0 + width + wide + column * (width + gap)
+                sheet.place(attacks[f"{layer}_{kind}"][row], x, y)
+            y += height + line
+        down = y
+    return sheet, across, down, inch
+
+
+def _words(attacks: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]:
+    changed = f"{summary['attack'].upper()}, ε = {summary['epsilon']:g} in [-1, 1]"
+    return [changed, "below an image: its predicted class", size_in_words(attacks["clean_images"])]
+
+
+def _check(attacks: Mapping[str, Any]) -> None:
+    if not len(attacks["clean_images"]):
+        raise PipelineError(
+            "the attack changed no prediction that was right, so there is nothing to show: train "
+            "the network longer, or raise evaluate.fig5.epsilon."
+        )

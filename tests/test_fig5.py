@@ -1,0 +1,85 @@
+"""Fig. 5: shares and Eq. 19 against what was made up, and the drawing."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synthetic_fig5
+from synthetic_fig5 import BY_V, FOLLOWED, IMAGES, MISLED, SPECIES, arrays, predictions, summary
+
+from pipeline.errors import PipelineError
+from pipeline.evaluation.fig5 import PAPER, summarise_fig5
+from pipeline.figures.drawing import save_figure
+from pipeline.figures.fig5 import draw_fig5, draw_figS13, draw_shares, load_attacks
+from pipeline.storage import write_npz
+
+
+def test_how_far_an_attack_reaches() -> None:
+    found = summary()
+    assert found["success"] == MISLED / IMAGES and found["targets"] == MISLED
+    right = {"clean": 1.0, "random": 1.0, "attacked": 1 - MISLED / IMAGES}
+    assert found["accuracy"] == pytest.approx(right)
+    for name, layer in found["layers"].items():
+        assert layer["target"] == {"clean": 0, "random": 0, "attacked": FOLLOWED[name] / MISLED}
+        assert layer["kept"]["attacked"] == pytest.approx(1 - FOLLOWED[name] / MISLED)
+        assert layer["explained_by_v"] == pytest.approx(BY_V[name], abs=0.15)
+        assert layer["explained_by_v_se"] > 0
+        assert layer["paper"] == list(PAPER[name])
+    shares = [found["layers"][name]["explained_by_v"] for name in PAPER]
+    expected = min(shares[3] - shares[2], shares[2] - max(shares[:2]))
+    assert found["order_gap"] == pytest.approx(expected)
+    assert found["target_logits"] == FOLLOWED["logits"] / MISLED and found["target_input"] == 0
+    assert found["random_largest"] == 0
+    json.dumps(found, allow_nan=False)
+
+
+def test_targets_that_the_evaluator_does_not_know_are_left_out() -> None:
+    seen = predictions()
+    layers = {name: synthetic_fig5.layer(name, seen) for name in PAPER}
+    found = summarise_fig5(
+        layers, seen["clean"], seen, ["fox"], seen["clean"], bootstrap=5, about={"seed": 0}
+    )  # fmt: skip
+    assert found["targets"] == MISLED // len(SPECIES)
+
+
+def test_an_attack_without_success_has_no_target() -> None:
+    found = summary(misled=0)
+    assert found["success"] == 0 and found["targets"] == 0
+    assert found["target_logits"] is None and found["intervals"]["target_logits"] is None
+    json.dumps(found, allow_nan=False)
+
+
+def test_other_layers() -> None:
+    seen = predictions()
+    with pytest.raises(PipelineError, match="is about the layers input, conv, fc, logits, not fc"):
+        summarise_fig5(
+            {"fc": synthetic_fig5.layer("fc", seen)}, seen["clean"], seen, list(SPECIES),
+            seen["clean"], bootstrap=5, about={"seed": 0},
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_figures(tmp_path: Path, rows: int) -> None:
+    write_npz(tmp_path / "fig5.npz", **arrays(rows))
+    attacks = load_attacks(tmp_path / "fig5.npz")
+    for name, draw in (("fig5", draw_fig5), ("figS13", draw_figS13)):
+        saved = save_figure(draw(attacks, summary()), tmp_path / name)
+        assert all(path.stat().st_size > 5000 for path in saved)
+    words = [text.get_text() for text in draw_fig5(attacks, summary()).axes[0].texts]
+    assert "84.8 ± 5.8 %" in words and str(attacks["attacked_predictions"][0]) in words
+    lines = draw_shares(summary()).axes[0].get_lines()
+    np.testing.assert_allclose(lines[2].get_ydata(), [n / MISLED for n in FOLLOWED.values()])
+
+
+def test_nothing_to_show() -> None:
+    with pytest.raises(PipelineError, match="changed no prediction that was right"):
+        draw_fig5(arrays(0), summary())
+
+
+def test_a_missing_array(tmp_path: Path) -> None:
+    found = arrays()
+    del found["fc_random"]
+    write_npz(tmp_path / "fig5.npz", **found)
+    with pytest.raises(PipelineError, match="holds no attacks .*dvc repro -f evaluate@fig5"):
+        load_attacks(tmp_path / "fig5.npz")
