@@ -18,9 +18,12 @@ __all__ = [
     "to_pixels",
 ]
 
+ROWS = 512
+"""Samples at a time."""
+
 
 @torch.no_grad()
-def conditional_samples(t: ConditionalINN, z: Tensor, v: Tensor, batch: int = 512) -> Tensor:
+def conditional_samples(t: ConditionalINN, z: Tensor, v: Tensor, batch: int = ROWS) -> Tensor:
     """z_bar = t^-1(v | z), one for each z (R, ...) with its own v (R, N): (R, N)."""
     device = next(t.parameters()).device
     pairs = zip(z.split(batch), v.split(batch), strict=True)
@@ -30,8 +33,8 @@ def conditional_samples(t: ConditionalINN, z: Tensor, v: Tensor, batch: int = 51
 @torch.no_grad()
 def crossed_samples(t: ConditionalINN, z: Tensor, v: Tensor) -> Tensor:
     """z_bar = t^-1(v | z) for every z (X, ...) with every v (V, N): (X, V, N)."""
-    rows = [t.inverse(v, one.unsqueeze(0)) for one in z]
-    return torch.stack(rows)
+    rows = [t.inverse(v.repeat(len(some), 1), some) for some in z.split(max(1, ROWS // len(v)))]
+    return torch.cat(rows).view(len(z), *v.shape)
 
 
 @torch.no_grad()

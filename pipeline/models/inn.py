@@ -359,12 +359,17 @@ class ConditionalINN(nn.Module):
         return v, log_det + rest
 
     def inverse(self, v: Tensor, z: Tensor) -> Tensor:
-        """Map v (batch, features) given z (batch or 1, ...) to z_bar of the same shape."""
-        value = self.network.inverse(v, self.condition(z))
+        """Map v (batch, features) given z (rows, ...) to z_bar of the same shape.
+
+        The batch is a multiple of the rows: each z goes with as many v's, one after the other.
+        """
+        each = len(v) // len(z)
+        value = self.network.inverse(v, self.condition(z).repeat_interleave(each, 0))
         if self.base is not None:
             return self.base.inverse(value)
         if self.prediction is not None:
-            return value * self.prediction.scale + self.prediction(z)
+            predicted = self.prediction(z).repeat_interleave(each, 0)
+            return value * self.prediction.scale + predicted
         return value
 
     def condition(self, z: Tensor) -> Tensor:
