@@ -30,11 +30,13 @@ __all__ = [
     "EvaluateFig3Params",
     "EvaluateFig4Params",
     "EvaluateFig5Params",
+    "EvaluateFig6Params",
     "EvaluateFig7Params",
     "EvaluateTable1Params",
     "ExtractParams",
     "FeaturesParams",
     "FigureParams",
+    "GenerateParams",
     "InspectParams",
     "LayerParams",
     "NetworkParams",
@@ -46,9 +48,11 @@ __all__ = [
     "TrainAlexNetParams",
     "TrainBaselineParams",
     "TrainCinnParams",
+    "TrainDequantizerParams",
     "TrainDigitsAutoencoderParams",
     "TrainEvaluatorParams",
     "TrainFaceNetParams",
+    "TrainGeneratorParams",
     "TrainImageAutoencoderParams",
     "TrainNetworkParams",
     "TrainResNetParams",
@@ -82,6 +86,9 @@ Seed = Annotated[int, Rule("a whole number from 0 to 4294967295", lambda v: 0 <=
 Positive = Annotated[float, Rule("a number above 0", lambda v: v > 0)]
 NonNegative = Annotated[float, Rule("a number of at least 0", lambda v: v >= 0)]
 Fraction = Annotated[float, Rule("a number from 0 to below 1", lambda v: 0 <= v < 1)]
+Sha256 = Annotated[
+    str, Rule("64 hexadecimal digits", lambda v: re.fullmatch(r"[0-9a-f]{64}", v) is not None)
+]
 Name = Annotated[
     str,
     Rule(
@@ -257,6 +264,7 @@ class TrainResNetParams(TrainNetworkParams):
     bottleneck: bool
     width: Positive
     size: Annotated[int, Rule("a whole number of at least 32", lambda v: v >= 32)]
+    blur: Fraction
     weights: str | None
 
     def build_arguments(self, classes: int) -> dict[str, Any]:
@@ -356,6 +364,38 @@ class TrainCinnParams:
 
 
 @dataclass(frozen=True)
+class TrainGeneratorParams(TrainCinnParams):
+    """Training of a class-conditional generator, or the published weights of BigGAN."""
+
+    start: Literal["random", "semantic"]
+    weights: str | None
+    sha256: Sha256 | None
+
+
+@dataclass(frozen=True)
+class TrainDequantizerParams:
+    """Training of the dequantiser, a VAE of the generator's class embeddings."""
+
+    steps: Count
+    batch_size: Several
+    learning_rate: Positive
+    latent: Count
+    width: Count
+    validate_every: Count
+
+
+@dataclass(frozen=True)
+class GenerateParams:
+    """Images drawn from a generator, and the inputs of Fig. 6, of held-out animals."""
+
+    train: Several
+    validation: Several
+    test: Several
+    inputs: Several
+    stimuli: str | None
+
+
+@dataclass(frozen=True)
 class TrainStarGANParams:
     """Training of StarGAN, which changes `attributes`: columns of the ground truth."""
 
@@ -413,6 +453,17 @@ class EvaluateFig5Params:
 
 
 @dataclass(frozen=True)
+class EvaluateFig6Params:
+    """The samples of two classifiers for inputs with and without texture (Figs. 6 and S12)."""
+
+    samples: Several
+    bootstrap: Several
+    rows: Count
+    more: Count
+    columns: Count
+
+
+@dataclass(frozen=True)
 class EvaluateTable1Params:
     """The samples and distances of Tab. 1, and the examples of Figs. 2 and S4-S6."""
 
@@ -459,6 +510,7 @@ class ScaleParams:
                 "animals": PrepareAnimalsParams,
                 "faces": PrepareFacesParams,
                 "animalfaces": PrepareAnimalsParams,
+                "stylized": PrepareAnimalsParams,
             }
         ),
     ]
@@ -481,6 +533,8 @@ class ScaleParams:
                 "alexnet": TrainAlexNetParams,
                 "facenet": TrainFaceNetParams,
                 "resnet101": TrainResNetParams,
+                "resnet50": TrainResNetParams,
+                "resnet50_stylized": TrainResNetParams,
             }
         ),
     ]
@@ -488,6 +542,9 @@ class ScaleParams:
         dict[str, Any], Items({"animals": TrainEvaluatorParams, "faces": TrainEvaluatorParams})
     ]
     train_stargan: Annotated[dict[str, Any], Items({"faces": TrainStarGANParams})]
+    train_generator: Annotated[dict[str, Any], Items({"animals": TrainGeneratorParams})]
+    train_dequantizer: Annotated[dict[str, Any], Items({"animals": TrainDequantizerParams})]
+    generate: Annotated[dict[str, Any], Items({"animals": GenerateParams})]
     extract: dict[Name, ExtractParams]
     train_semantic: dict[Name, TrainSemanticParams]
     train_cinn: dict[Name, TrainCinnParams]
@@ -499,6 +556,7 @@ class ScaleParams:
                 "fig3": EvaluateFig3Params,
                 "fig4": EvaluateFig4Params,
                 "fig5": EvaluateFig5Params,
+                "fig6": EvaluateFig6Params,
                 "table1": EvaluateTable1Params,
                 "fig7": EvaluateFig7Params,
                 "figs10": EvaluateFig3Params,
@@ -620,6 +678,10 @@ def load_params(root: str | Path = ".") -> Params:
 
 
 _ROW = "row of features"
+GENERATED = "generated"
+"""The data set that the stage `generate` makes; every other one is made by `prepare`."""
+STYLIZED = "stylized"
+"""The data set that a network learns from, but that none is interpreted on."""
 
 
 def _check_params(run: _RunParams) -> None:
@@ -627,23 +689,23 @@ def _check_params(run: _RunParams) -> None:
         if data.together_with not in run.datasets:
             where = ("datasets", name, "together_with")
             raise _unknown("params.yaml", where, data.together_with, run.datasets, "data set")
+    labelled = [*run.datasets, STYLIZED]
     for name, network in run.networks.items():
-        if network.dataset not in run.datasets:
+        if network.dataset not in labelled:
             where = ("networks", name, "dataset")
-            raise _unknown("params.yaml", where, network.dataset, run.datasets, "data set")
+            raise _unknown("params.yaml", where, network.dataset, labelled, "data set")
     for name, read in run.features.items():
         for key, value, known, kind in (
             ("network", read.network, list(run.networks), "network"),
-            ("dataset", read.dataset, list(run.datasets), "data set"),
+            ("dataset", read.dataset, [*run.datasets, GENERATED], "data set"),
         ):
             if value not in known:
                 raise _unknown("params.yaml", ("features", name, key), value, known, kind)
-    for name, network in run.networks.items():
-        own = FeaturesParams(name, network.dataset)
-        if run.features.get(name) != own:
+    for name in run.networks:
+        if name not in run.features or run.features[name].network != name:
             raise PipelineError(
-                f"params.yaml: {_dotted('features', name)} has to be {{network: {name}, dataset: "
-                f"{network.dataset}}}; every network reads its own data set."
+                f"params.yaml: {_dotted('features', name)} has to be a row of the network {name}: "
+                "what is read through a network is called after it."
             )
     for key, layer in run.layers.items():
         place = ("layers", key)
@@ -666,7 +728,7 @@ def _check_params(run: _RunParams) -> None:
             if item.network not in run.networks:
                 known = list(run.networks)
                 raise _unknown("params.yaml", (*place, "network"), item.network, known, "network")
-            allowed = [run.networks[item.network].dataset]
+            allowed = [run.features[item.network].dataset]
             if section == "figures":
                 allowed = [r.dataset for r in run.features.values() if r.network == item.network]
             if item.dataset not in allowed:
@@ -685,8 +747,9 @@ def _check_params(run: _RunParams) -> None:
 
 
 def _check_settings(file: str, settings: ScaleParams, run: _RunParams) -> None:
-    for section in ("prepare", "train_autoencoder", "train_semantic"):
-        _same_items(file, section, getattr(settings, section), run.datasets, "data set")
+    for section, more in (("prepare", STYLIZED), ("train_semantic", GENERATED)):
+        _same_items(file, section, getattr(settings, section), [*run.datasets, more], "data set")
+    _same_items(file, "train_autoencoder", settings.train_autoencoder, run.datasets, "data set")
     _same_items(file, "train_network", settings.train_network, run.networks, "network")
     _same_items(file, "extract", settings.extract, run.features, _ROW)
     _same_items(file, "train_cinn", settings.train_cinn, run.layers, "layer")
@@ -694,7 +757,7 @@ def _check_settings(file: str, settings: ScaleParams, run: _RunParams) -> None:
     _same_items("params.yaml", "figures", run.figures, settings.evaluate, "figure")
 
     _check_digits(file, ("prepare", "digits"), settings.prepare["digits"])
-    for name in ("animals", "animalfaces"):
+    for name in ("animals", "animalfaces", "stylized"):
         _check_animals(file, ("prepare", name), settings.prepare[name])
     _check_faces(file, ("prepare", "faces"), settings.prepare["faces"])
     for name, extract in settings.extract.items():
@@ -757,8 +820,25 @@ def _check_settings(file: str, settings: ScaleParams, run: _RunParams) -> None:
             raise _bad(file, ("evaluate", "fig5", name), value, f"at most {bound}, {what}")
     _check_samples(file, settings, "fig3", run.figures["fig3"].dataset)
     _check_samples(file, settings, "figs10", run.figures["figs10"].dataset)
+    _check_fig6(file, settings)
     _check_distances(file, settings, "table1", "animals", "examples")
     _check_distances(file, settings, "fig7", "faces", "rows")
+
+
+def _check_fig6(file: str, settings: ScaleParams) -> None:
+    """What is generated and shown; what published weights need is told when they are read."""
+    fig6, made, animals = (
+        settings.evaluate["fig6"], settings.generate["animals"], settings.prepare["animals"]
+    )  # fmt: skip
+    of_test = "the number of test images of prepare.animals"
+    for place, value, bound, what in (
+        (("generate", "animals", "inputs"), made.inputs, animals.test, of_test),
+        (("evaluate", "fig6", "columns"), fig6.columns, fig6.samples, "evaluate.fig6.samples"),
+        (("evaluate", "fig6", "rows"), fig6.rows + fig6.more, made.inputs,
+         "generate.animals.inputs, with those of evaluate.fig6.more"),
+    ):  # fmt: skip
+        if value > bound:
+            raise _bad(file, place, value, f"at most {bound}, {what}")
 
 
 def _check_samples(file: str, settings: ScaleParams, figure: str, dataset: str) -> None:
@@ -802,8 +882,9 @@ def _check_distances(
 
 def _check_inspect(file: str, settings: ScaleParams, run: _RunParams) -> None:
     inspect = settings.inspect
-    dataset = run.networks[run.network].dataset
-    images = settings.prepare[dataset].test
+    dataset = run.features[run.network].dataset
+    made = settings.generate["animals"] if dataset == GENERATED else settings.prepare[dataset]
+    images = made.test
     if dataset == "digits":
         images *= settings.prepare[dataset].colourings_test
     bounds = {
@@ -890,12 +971,17 @@ def _check_attributes(file: str, where: tuple[str, ...], evaluator: TrainEvaluat
 def _check_batches(file: str, settings: ScaleParams, run: _RunParams) -> None:
     train = {name: data.train for name, data in settings.prepare.items()}
     train["digits"] *= settings.prepare["digits"].colourings_train
+    train[GENERATED] = settings.generate["animals"].train
     tables = (run.networks, run.layers, run.baselines)
     of_item = {name: row.dataset for table in tables for name, row in table.items()}
     trainings = ("train_autoencoder", "train_semantic", "train_network", "train_cinn")
-    for section in (*trainings, "train_evaluator", "train_baseline", "train_stargan"):
+    more = ("train_evaluator", "train_baseline", "train_stargan", "train_generator")
+    for section in (*trainings, *more):
         for name, training in getattr(settings, section).items():
-            images = train[of_item.get(name, name)]
+            data = of_item.get(name, name)
+            if section == "train_network":
+                data = run.networks[name].dataset
+            images = train[data]
             if training.batch_size > images:
                 raise _bad(
                     file,

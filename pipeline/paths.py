@@ -14,11 +14,13 @@ __all__ = [
     "cinn",
     "claims",
     "costs",
+    "dequantizer",
     "evaluations",
     "evaluator",
     "features",
     "figures",
     "fingerprint",
+    "generator",
     "inspection",
     "metrics",
     "network",
@@ -57,9 +59,9 @@ def evaluations(figure: str) -> Path:
     return Path("data/evaluations") / f"{figure}.npz"
 
 
-def fingerprint(network: str) -> Path:
-    """JSON file that names the data set of a network, by content."""
-    return Path("data/fingerprints") / f"{network}.json"
+def fingerprint(features: str) -> Path:
+    """JSON file that names the data set that features are of, by content."""
+    return Path("data/fingerprints") / f"{features}.json"
 
 
 def choice() -> Path:
@@ -100,6 +102,16 @@ def baseline(network: str, name: str) -> Path:
 def stargan(dataset: str) -> Path:
     """Folder of StarGAN's generator, which edits by e are compared with."""
     return Path("models/stargan") / dataset
+
+
+def generator(dataset: str = "generated") -> Path:
+    """Folder of a generator G(z~, h), the first part of the decoder of the images it makes."""
+    return autoencoder(dataset) / "generator"
+
+
+def dequantizer(dataset: str = "generated") -> Path:
+    """Folder of the VAE of the generator's class embeddings h, the other part."""
+    return autoencoder(dataset) / "dequantizer"
 
 
 def reports(scale: str) -> Path:

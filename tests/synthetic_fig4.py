@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import synthetic_fig3
 import synthetic_fig5
+import synthetic_fig6
 import synthetic_fig7
 import synthetic_table1
 
@@ -103,6 +104,7 @@ def write_results(root: Path, scale: str) -> None:
         "fig3": synthetic_fig3.summary(scale),
         "fig4": numbers,
         "fig5": synthetic_fig5.summary(scale),
+        "fig6": synthetic_fig6.summary(scale),
         "fig7": synthetic_fig7.summary(scale),
         "figs10": synthetic_fig3.summary(scale, "figs10"),
         "table1": synthetic_table1.summary(scale),
@@ -111,6 +113,7 @@ def write_results(root: Path, scale: str) -> None:
     synthetic_fig3.write_fig3_results(root, scale)
     synthetic_fig5.write_fig5_results(root, scale)
     synthetic_table1.write_table1_results(root, scale)
+    synthetic_fig6.write_fig6_results(root, scale)
     synthetic_fig7.write_fig7_results(root, scale)
     write_json(root / paths.costs(scale), {"prepare@digits": cost, "evaluate@fig4": gpu})
     curves = curves_of(numbers)

@@ -9,7 +9,7 @@ import numpy as np
 from pipeline import paths
 from pipeline.evaluation.fig5 import KINDS, PAPER, LayerAttack, summarise_fig5
 from pipeline.figures.drawing import save_figure
-from pipeline.figures.fig5 import draw_shares
+from pipeline.figures.fig5 import draw_target_shares
 from pipeline.storage import write_json, write_npz
 
 SPECIES = np.array(["cat", "fox", "lynx", "wolf"])
@@ -18,6 +18,9 @@ MISLED = 80
 """Of 100 images, so many are seen as the next species after the attack."""
 FOLLOWED = {"input": 0, "conv": 20, "fc": 60, "logits": 76}
 """Of those, so many in which x_bar* shows that species."""
+SURE = 30
+"""Of the misled images, so many of whose new class the network is sure: the first ones."""
+CONFIDENCE = np.where(np.arange(IMAGES) < SURE, 0.99, 0.6)
 BY_V = {"input": 0.1, "conv": 0.05, "fc": 0.5, "logits": 0.8}
 """About the share of the variance of z_bar that v explains."""
 
@@ -45,8 +48,9 @@ def summary(scale: str = "laptop", misled: int = MISLED) -> dict[str, Any]:
              "evaluator": {"accuracy": 0.99}}  # fmt: skip
     layers = {name: layer(name, seen) for name in PAPER}
     return summarise_fig5(
-        layers, seen["clean"], seen, list(SPECIES), seen["clean"], bootstrap=20, about=about
-    )
+        layers, seen["clean"], seen, list(SPECIES), seen["clean"], CONFIDENCE, bootstrap=20,
+        about=about,
+    )  # fmt: skip
 
 
 def arrays(rows: int = 3, size: int = 8) -> dict[str, np.ndarray]:
@@ -66,7 +70,7 @@ def write_fig5_results(root: Path, scale: str) -> None:
     write_json(root / paths.metrics(scale, "fig5"), summary(scale))
     write_npz(root / paths.evaluations("fig5"), **arrays())
     folder = root / paths.figures(scale, "fig5")
-    save_figure(draw_shares(summary(scale)), folder / "shares")
+    save_figure(draw_target_shares(summary(scale)), folder / "shares")
     for name in ("fig5", "figS13"):  # the report does not look into them
         for suffix in ("png", "pdf"):
             shutil.copy(folder / f"shares.{suffix}", folder / f"{name}.{suffix}")

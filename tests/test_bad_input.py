@@ -38,6 +38,9 @@ def item_of(stage: str) -> list[str]:
         "train_baseline": "dosovitskiy-fc7",
         "train_evaluator": "animals",
         "train_stargan": "faces",
+        "train_generator": "animals",
+        "train_dequantizer": "animals",
+        "generate": "animals",
     }
     networks = {"train_network", "extract", "fingerprint"}
     return [items.get(stage, "squeezenet" if stage in networks else "digits")]

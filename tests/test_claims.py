@@ -8,6 +8,7 @@ import pytest
 import synthetic_fig3
 import synthetic_fig4
 import synthetic_fig5
+import synthetic_fig6
 import synthetic_fig7
 import synthetic_table1
 
@@ -36,7 +37,7 @@ VALUES = {
     "F5.c": ("fig5", "random_largest"),
 }
 
-OTHERS = ("F7.a", "F7.b", "F7.c", "S9.a", "S8.a")
+OTHERS = ("F6.a", "F6.b", "F6.c", "F6.d", "F7.a", "F7.b", "F7.c", "S9.a", "S8.a")
 """Claims whose numbers are tested where their figure is."""
 
 Metrics = dict[str, dict[str, Any]]
@@ -48,6 +49,7 @@ def measured() -> Metrics:
         "fig3": synthetic_fig3.summary(),
         "fig4": synthetic_fig4.summary(),
         "fig5": synthetic_fig5.summary(),
+        "fig6": synthetic_fig6.summary(),
         "fig7": synthetic_fig7.summary(),
         "figs10": synthetic_fig3.summary(figure="figs10"),
         "table1": synthetic_table1.summary(),
@@ -189,7 +191,7 @@ def test_a_missing_second_condition_is_an_error(measured: Metrics) -> None:
         decide(incomplete)
 
 
-@pytest.mark.parametrize("figure", ["fig3", "fig4", "fig5", "fig7", "figs10", "table1"])
+@pytest.mark.parametrize("figure", ["fig3", "fig4", "fig5", "fig6", "fig7", "figs10", "table1"])
 def test_a_missing_figure_is_an_error(measured: Metrics, figure: str) -> None:
     with pytest.raises(PipelineError, match=f"evaluate@{figure}"):
         decide_claims("laptop", {name: one for name, one in measured.items() if name != figure})

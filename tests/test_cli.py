@@ -66,7 +66,7 @@ def test_an_unknown_item(project: Path, capsys: pytest.CaptureFixture[str]) -> N
         "facenet-avgpool_1a, facenet-embedding, facenet_animalfaces-conv2d_4a, "
         "facenet_animalfaces-mixed_6a, facenet_animalfaces-mixed_7a, "
         "facenet_animalfaces-avgpool_1a, facenet_animalfaces-embedding, resnet101-input, "
-        "resnet101-conv, resnet101-fc, resnet101-logits."
+        "resnet101-conv, resnet101-fc, resnet101-logits, resnet50-fc, resnet50_stylized-fc."
     )
 
 

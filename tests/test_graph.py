@@ -165,8 +165,10 @@ def test_paths_are_those_of_the_code(graphs: Any, scale: str) -> None:
         known |= {f(dataset) for f in (paths.autoencoder, paths.evaluator, paths.semantic)}
         known.add(paths.stargan(dataset))
         known.add(paths.figures(scale, dataset))
-    known |= {f(network) for network in params.networks for f in (paths.network, paths.fingerprint)}
-    known |= {paths.features(name) for name in params.features}
+    generated = (paths.prepared, paths.posteriors, paths.semantic, paths.autoencoder)
+    known |= {f("generated") for f in generated} | {paths.generator(), paths.dequantizer()}
+    known |= {paths.network(network) for network in params.networks}
+    known |= {f(name) for name in params.features for f in (paths.features, paths.fingerprint)}
     for name, layer in params.layers.items():
         known |= {f(layer.features, name) for f in (paths.representations, paths.cinn)}
         known.add(paths.cinn(layer.features, name).parent)

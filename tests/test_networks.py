@@ -27,7 +27,8 @@ PARAMS = load_params(ROOT)
 LAYERS = PARAMS.layers
 TRAINING = PARAMS.settings.train_network
 CLASSES = {
-    "squeezenet": 10, "alexnet": len(SPECIES), "facenet": 400, "resnet101": len(SPECIES)
+    "squeezenet": 10, "alexnet": len(SPECIES), "facenet": 400, "resnet101": len(SPECIES),
+    "resnet50": len(SPECIES), "resnet50_stylized": len(SPECIES),
 }  # fmt: skip
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     name: functools.partial(build_network, name, **TRAINING[name].build_arguments(classes))

@@ -265,7 +265,8 @@ BAD = [
         "params.yaml",
         "network",
         "vgg",
-        "not a known network; known are alexnet, facenet, resnet101, squeezenet.",
+        "not a known network; known are alexnet, facenet, resnet101, resnet50, "
+        "resnet50_stylized, squeezenet.",
     ),
     (
         "params.yaml",
@@ -318,11 +319,11 @@ def test_an_evaluator_of_nothing(project: Path) -> None:
     )
 
 
-def test_a_network_reads_its_own_data_set(project: Path) -> None:
-    change(project, "params.yaml", "features.alexnet.dataset", "faces")
+def test_features_called_after_another_network(project: Path) -> None:
+    change(project, "params.yaml", "features.alexnet.network", "resnet101")
     assert message() == (
-        "params.yaml: features.alexnet has to be {network: alexnet, dataset: animals}; every "
-        "network reads its own data set."
+        "params.yaml: features.alexnet has to be a row of the network alexnet: what is read "
+        "through a network is called after it."
     )
 
 
@@ -343,7 +344,7 @@ def test_more_digits_than_mnist_has(project: Path) -> None:
 
 def test_a_network_without_settings(project: Path) -> None:
     change(project, "params.yaml", "networks.vgg", {"dataset": "digits"})
-    assert "features.vgg has to be {network: vgg, dataset: digits}" in message()
+    assert "features.vgg has to be a row of the network vgg" in message()
     change(project, "params.yaml", "features.vgg", {"network": "vgg", "dataset": "digits"})
     assert message() == (
         "scales/laptop.yaml: train_network.vgg is missing; every network needs one."

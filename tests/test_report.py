@@ -83,8 +83,8 @@ def test_every_reference_exists_and_nothing_comes_from_elsewhere(root: Path) -> 
     readme, text = written(root)
     page = Page(text)
     # Figs. 2, S4, S5, S6, 3 and S10 with their variances, 4, S7, 7, S8, S9 and the changes by
-    # edits, 5, S13 and the shares, of two scales
-    assert len(page.images) == 34
+    # edits, 5 and S13 with their shares, 6, S11 and S12 with theirs, of two scales
+    assert len(page.images) == 42
     for target in page.targets:
         if target.startswith("#"):
             assert target[1:] in page.ids
@@ -94,7 +94,7 @@ def test_every_reference_exists_and_nothing_comes_from_elsewhere(root: Path) -> 
     assert "script" not in page.tags and "link" not in page.tags
     assert not re.search(r"https?:|//|@import|url\(", text.replace("</", ""))
     targets = re.findall(r"\]\(([^)]*)\)", readme)
-    assert sum(target.endswith(".png") for target in targets) == 34
+    assert sum(target.endswith(".png") for target in targets) == 42
     for target in targets:
         assert target == "index.html" or (root / "reports" / target).is_file()
 
@@ -123,7 +123,7 @@ def test_numbers_and_verdicts_are_told(root: Path) -> None:
     for document in (readme, page):
         for phrase in ("2.57 %", "36.08 %", "38.44 %", "2.76 %", "≥ 2", "does not hold"):
             assert phrase in document
-        assert "20 of 21 claims hold" in document and "21 of 21 claims hold" in document
+        assert "24 of 25 claims hold" in document and "25 of 25 claims hold" in document
         assert f"{100 * numbers['digit_total_late']:.1f} %" in document
         assert f"{numbers['digit_total_ratio']:.3g}" in document
         assert "0.0123" in document
@@ -219,14 +219,14 @@ def test_what_was_not_measured_is_neither_held_nor_failed(root: Path) -> None:
     change(root, paths.metrics("laptop", "fig7"), forget)
     metrics = {
         name: read_json(root / paths.metrics("laptop", name))
-        for name in ("fig3", "fig4", "fig5", "fig7", "figs10", "table1")
+        for name in ("fig3", "fig4", "fig5", "fig6", "fig7", "figs10", "table1")
     }
     write_json(root / paths.claims("laptop"), decide_claims("laptop", metrics))
     readme, text = written(root)
     row = next(line for line in readme.splitlines() if line.startswith("| S8.a"))
     assert "| hair not measured, women 0.93, grey 0.93 |" in row
     assert row.endswith("| not measured |")
-    assert "20 of 21 claims hold" in readme
+    assert "24 of 25 claims hold" in readme
     assert "| not measured | not measured | not read |" in readme
     Page(text)
 
@@ -340,6 +340,8 @@ def test_a_checkout_without_costs_is_reported(root: Path) -> None:
         ("figures/fig3/variances.png", "plot@fig3"),
         ("metrics/fig5.json", "evaluate@fig5"),
         ("figures/fig5/shares.png", "plot@fig5"),
+        ("metrics/fig6.json", "evaluate@fig6"),
+        ("figures/fig6/figS11.png", "plot@fig6"),
         ("metrics/figs10.json", "evaluate@figs10"),
         ("figures/figs10/figS10.pdf", "plot@figs10"),
         ("metrics/fig7.json", "evaluate@fig7"),

@@ -9,7 +9,7 @@ import pandas as pd
 
 from pipeline.datasets.folders import prepare_photographs
 from pipeline.params import PrepareAnimalsParams
-from pipeline.rendering.animals import SPECIES, render_animals, sample_animals
+from pipeline.rendering.animals import SPECIES, render_animals, sample_animals, vary
 
 __all__ = ["SPLITS", "prepare_animals"]
 
@@ -25,11 +25,12 @@ def prepare_animals(
     file: Path,
     threads: int,
     section: str = "prepare.animals",
+    kind: str = "natural",
 ) -> pd.DataFrame:
     """Write all images (R, size, size, 3) uint8 to `file`; return the ground truth, a row for each.
 
     Columns: split, species, label (the class, int64) and what else is known of an image. `section`
-    is what error messages call the settings.
+    is what error messages call the settings, `kind` the variant that is rendered (`vary`).
     """
     if settings.source == "photographs":
         return prepare_photographs(
@@ -43,7 +44,7 @@ def prepare_animals(
             section=section,
         )
     counts = [getattr(settings, split) for split in SPLITS]
-    truth = sample_animals(sum(counts), seed)
+    truth = vary(sample_animals(sum(counts), seed), kind, seed)
     shape = (len(truth), settings.size, settings.size, 3)
     images = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
     for first in range(0, len(truth), CHUNK):

@@ -27,6 +27,8 @@ PAPER = {
     "logits": (0.8477, 0.0577),
 }
 """Eq. 19 and its standard error in Fig. 5 of the INV paper."""
+SURE = 0.9
+"""Probability of a class above which a network is called sure of it."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ def summarise_fig5(
     predictions: Mapping[str, np.ndarray],
     known: Sequence[str],
     reconstructions: np.ndarray,
+    confidence: np.ndarray,
     *,
     bootstrap: int,
     about: Mapping[str, Any],
@@ -57,16 +60,19 @@ def summarise_fig5(
 
     `layers` come in the network's order; `truth` (R,) are the classes of the test images,
     `predictions` for each of KINDS those that the network sees, `reconstructions` (R,) those that
-    the evaluator reads from D(E(x)). The attack's target of an image is the class that the network
-    sees after it; it has one if this is another than before, and the evaluator, which tells `known`
-    classes apart, can read it. The result has `about`, and
+    the evaluator reads from D(E(x)), `confidence` (R,) the probability that the network gives the
+    class it predicts for the attacked image. The attack's target of an image is the class that the
+    network sees after it; it has one if this is another than before, and the evaluator, which tells
+    `known` classes apart, can read it. The result has `about`, and
 
     - `accuracy` of the network for each of KINDS, `success`: share of the images whose predicted
-      class the attack changes, and `random_success`; `targets`: number of images with a target
+      class the attack changes, and `random_success`; `targets`: number of images with a target;
+      `sure`: of these with a confidence above SURE
     - `layers`: for each `explained_by_v` (Eq. 19 of z_bar), its `explained_by_v_se` and
       `explained_by_v_interval`; `target`: for each of KINDS the share of images, of those with a
-      target, whose x_bar* is read as the target, with `target_intervals`; `kept`: the share read as
-      the class predicted before the attack; `paper`: Eq. 19 and its standard error there, or None
+      target, whose x_bar* is read as the target, with `target_intervals`; `target_sure`: the same
+      of the attacked images of which the network is sure; `kept`: the share read as the class
+      predicted before the attack; `paper`: Eq. 19 and its standard error there
     - `order_gap` (smaller of logits - fc and fc - max(conv, input), Eq. 19), `target_logits`,
       `target_input` and `random_largest` (largest of the layers), with `intervals` (claims F5.a to
       F5.c). Without targets these are None.
@@ -82,12 +88,14 @@ def summarise_fig5(
     changed = predictions["attacked"] != predictions["clean"]
     chosen = changed & np.isin(predictions["attacked"], known)
     target = predictions["attacked"][chosen]
+    sure = confidence[chosen] > SURE
     before = predictions["clean"][chosen]
     result: dict[str, Any] = {**about, "images": len(truth), "order": list(layers)}
     result["accuracy"] = {kind: float(np.mean(predictions[kind] == truth)) for kind in KINDS}
     result["success"] = float(changed.mean())
     result["random_success"] = float(np.mean(predictions["random"] != predictions["clean"]))
     result["targets"] = int(chosen.sum())
+    result["sure"] = int(sure.sum())
     result["reconstruction_kept"] = float(np.mean(reconstructions == truth))
     result["layers"], replicates = {}, {}
     for name, layer in layers.items():
@@ -103,6 +111,7 @@ def summarise_fig5(
             "explained_by_v_interval": [share.low, share.high],
             "target": {kind: _share(values) for kind, values in hits.items()},
             "target_intervals": {kind: wilson(values) for kind, values in hits.items()},
+            "target_sure": _share(hits["attacked"][sure]),
             "kept": {kind: _share(layer.readings[kind][chosen] == before) for kind in KINDS},
             "paper": list(PAPER[name]),
         }

@@ -25,10 +25,9 @@ from pipeline.evaluation.explained_variance import (
     resample,
 )
 from pipeline.evaluation.faithfulness import cosine_faithfulness
-from pipeline.evaluation.sampling import crossed_samples, to_pixels
+from pipeline.evaluation.sampling import Decoder, crossed_samples, to_pixels
 from pipeline.models.autoencoder import sample_posterior
 from pipeline.models.inn import ConditionalINN
-from pipeline.models.loading import Autoencoder
 from pipeline.networks.layers import phi
 from pipeline.training.cinn import recover_invariances
 
@@ -55,7 +54,7 @@ class InspectedLayer:
     network: nn.Module
     module: str
     classes: bool
-    autoencoder: Autoencoder
+    autoencoder: Decoder
     t: ConditionalINN
 
 
@@ -210,7 +209,7 @@ def _names(data: Images, indices: Tensor) -> np.ndarray:
     )
 
 
-def _decode(model: Autoencoder, z_bar: Tensor) -> Tensor:
+def _decode(model: Decoder, z_bar: Tensor) -> Tensor:
     """D(z_bar): images (B, 3, H, W) in [-1, 1] for z_bar (B, N)."""
     return torch.cat([model.decode(part).float() for part in z_bar.split(BATCH)])
 

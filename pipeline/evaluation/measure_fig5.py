@@ -39,7 +39,8 @@ def measure_fig5(params: Params, device: torch.device) -> None:
     test = ImageSet.load(paths.prepared(dataset), "test")
     rows = torch.arange(settings.inputs)
     network = load_network(paths.network(NETWORK), device)
-    names = _class_names(test, bool(params.settings.train_network[NETWORK].weights))
+    config = read_json(paths.network(NETWORK) / "config.json")
+    names = _class_names(test, config["arguments"]["classes"])
     autoencoder = load_autoencoder(paths.autoencoder(dataset)).to(device)
     evaluator = load_evaluator(paths.evaluator(dataset)).to(device)
     truth = test.truth["species"].to_numpy(str)[: settings.inputs]
@@ -53,25 +54,24 @@ def measure_fig5(params: Params, device: torch.device) -> None:
             network, clean, settings.epsilon, settings.attack, settings.attack_steps
         ),
     }
-    predictions = {
-        kind: names[represent_images(network, "fc", some).argmax(1).numpy()]
-        for kind, some in images.items()
-    }
+    logits = {kind: represent_images(network, "fc", some) for kind, some in images.items()}
+    predictions = {kind: names[some.argmax(1).numpy()] for kind, some in logits.items()}
     posterior, _ = load_posterior(paths.posteriors(dataset), "test")
     z_bar = posterior[rows]
     rebuilt = decode_images(autoencoder, z_bar.to(device))
     changed = predictions["attacked"] != predictions["clean"]
     right = predictions["clean"] == truth
-    shown = np.flatnonzero(changed & right)[: settings.rows]
+    misled = changed & right
+    shown = np.argsort(~misled, kind="stable")[: settings.rows]  # misled ones, if there are some
     arrays = {f"{kind}_images": to_pixels(some[shown]).numpy() for kind, some in images.items()}
     arrays |= {f"{kind}_predictions": names_of[shown] for kind, names_of in predictions.items()}
 
     v = torch.randn(settings.variance_samples, z_bar.shape[1], generator=generator).to(device)
-    layers, step = {}, read_json(paths.network(NETWORK) / "config.json")["steps"][-1]
+    layers, step = {}, config["steps"][-1]
     for key in (name for name, row in params.layers.items() if row.features == NETWORK):
         layer, trained = params.layers[key], paths.cinn(NETWORK, key)
-        config = read_json(trained / "config.json")["model"]
-        t = load_cinn(config, checkpoint_file(trained, step)).to(device)
+        model = read_json(trained / "config.json")["model"]
+        t = load_cinn(model, checkpoint_file(trained, step)).to(device)
         z = {kind: represent_images(network, layer.module, some) for kind, some in images.items()}
         readings = {}
         for kind in KINDS:
@@ -88,6 +88,7 @@ def measure_fig5(params: Params, device: torch.device) -> None:
         predictions,
         [str(species) for species in evaluator.classes["species"]],
         read_attributes(evaluator, rebuilt)["species"],
+        logits["attacked"].float().softmax(1).amax(1).numpy(),
         bootstrap=settings.bootstrap,
         about={
             "scale": params.scale,
@@ -104,9 +105,9 @@ def measure_fig5(params: Params, device: torch.device) -> None:
     write_json(paths.metrics(params.scale, "fig5"), summary)
 
 
-def _class_names(test: ImageSet, published: bool) -> np.ndarray:
+def _class_names(test: ImageSet, classes: int) -> np.ndarray:
     """The species that each output of the network stands for; "" of those not in the data."""
-    if published:  # trained on ImageNet
+    if classes == IMAGENET_CLASSES:
         names = np.full(IMAGENET_CLASSES, "", dtype=object)
         for species, output in IMAGENET_CLASS.items():
             names[output] = species

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from pipeline.models.inn import ConditionalINN, SemanticINN
-from pipeline.models.loading import Autoencoder
 from pipeline.parallel import run_in_threads
 
 __all__ = [
+    "Decoder",
     "conditional_samples",
     "crossed_factors",
     "crossed_samples",
@@ -20,6 +22,14 @@ __all__ = [
 
 ROWS = 512
 """Samples at a time."""
+
+
+class Decoder(Protocol):
+    """An autoencoder, or a generator with its dequantiser."""
+
+    def decode(self, z_bar: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in [-1, 1] for z_bar (B, N)."""
+        ...
 
 
 @torch.no_grad()
@@ -45,7 +55,7 @@ def crossed_factors(e: SemanticINN, t: ConditionalINN, z: Tensor, v: Tensor) -> 
 
 
 @torch.no_grad()
-def decode_images(model: Autoencoder, z_bar: Tensor, batch: int = 256) -> np.ndarray:
+def decode_images(model: Decoder, z_bar: Tensor, batch: int = 256) -> np.ndarray:
     """Images (..., H, W, 3) uint8 for z_bar (..., N)."""
     flat = z_bar.flatten(0, -2)
     parts: dict[int, Tensor] = {}

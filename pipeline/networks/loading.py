@@ -23,6 +23,8 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "alexnet": build_alexnet,
     "facenet": build_facenet,
     "resnet101": build_resnet,
+    "resnet50": build_resnet,
+    "resnet50_stylized": build_resnet,
 }
 
 

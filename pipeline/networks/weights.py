@@ -17,12 +17,19 @@ __all__ = ["PUBLISHED", "PublishedWeights", "published_weights"]
 
 @dataclass(frozen=True)
 class PublishedWeights:
-    """A file of weights. torchvision's names end in the first digits of the SHA-256."""
+    """A file of weights. torchvision's names end in the first eight digits of the SHA-256.
+
+    Where no more of it is published, `sha256` is these digits, which torch itself checks too.
+    """
 
     url: str
     sha256: str
     head: str = ""
     """How the names of a classifier begin that is no part of the network here; none if empty."""
+    inside: str = ""
+    """The entry of the file that is the state dict; the file itself if empty."""
+    prefix: str = ""
+    """How all names begin, which is left out."""
 
     @property
     def file(self) -> str:
@@ -30,7 +37,8 @@ class PublishedWeights:
         return self.url.rsplit("/", 1)[1]
 
 
-# Trained on ImageNet, from torchvision; FaceNet on VGGFace2, from facenet-pytorch.
+# Trained on ImageNet, from torchvision; FaceNet on VGGFace2, from facenet-pytorch; the stylized one
+# on Stylized-ImageNet, by Geirhos et al.
 PUBLISHED = {
     "alexnet": PublishedWeights(
         "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
@@ -45,6 +53,17 @@ PUBLISHED = {
     "resnet101": PublishedWeights(
         "https://download.pytorch.org/models/resnet101-63fe2227.pth",
         "63fe2227b86e8f1f2063f43a75c84d195911b6a0eace650907dd3dc62dd49a0a",
+    ),
+    "resnet50": PublishedWeights(
+        "https://download.pytorch.org/models/resnet50-0676ba61.pth",
+        "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a",
+    ),
+    "resnet50_stylized": PublishedWeights(
+        "https://bitbucket.org/robert_geirhos/texture-vs-shape-pretrained-models/raw/"
+        "6f41d2e86fc60566f78de64ecff35cc61eb6436f/resnet50_train_60_epochs-c8e5653e.pth.tar",
+        "c8e5653e",
+        inside="state_dict",
+        prefix="module.",
     ),
     "vgg16": PublishedWeights(
         "https://download.pytorch.org/models/vgg16-397923af.pth",
@@ -64,7 +83,7 @@ def published_weights(name: str, folder: Path) -> dict[str, Tensor]:
     try:
         with open(path, "rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
-            if found != weights.sha256:
+            if not found.startswith(weights.sha256):
                 raise PipelineError(
                     f"{path} is not the published file: its SHA-256 is {found[:12]}..., not "
                     f"{weights.sha256[:12]}...; fetch it again from {weights.url}."
@@ -81,12 +100,14 @@ def published_weights(name: str, folder: Path) -> dict[str, Tensor]:
         ) from error
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise _no_state_dict(path) from error
+    if weights.inside and isinstance(state, dict):
+        state = state.get(weights.inside)
     if not isinstance(state, dict) or not all(
         isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
     ):
         raise _no_state_dict(path)
     return {
-        key: value.detach()
+        key.removeprefix(weights.prefix): value.detach()
         for key, value in state.items()
         if not (weights.head and key.startswith(weights.head))
     }

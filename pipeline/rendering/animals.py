@@ -18,6 +18,7 @@ from pipeline.rendering.species import SHAPES
 __all__ = [
     "COATS",
     "FACTORS",
+    "KINDS",
     "RANGES",
     "SPECIES",
     "STYLES",

@@ -154,6 +154,25 @@ def _coherent(name: str) -> Callable[[Mapping[str, Any]], Measurement]:
     return measure
 
 
+def _seen(network: str, kind: str, cue: str) -> Callable[[Mapping[str, Any]], Measurement]:
+    """Share of samples with the class of the input's shape or texture.
+
+    The evaluator reads it, or, where none knows the classes, it is that of the nearest embedding.
+    """
+
+    def measure(metrics: Mapping[str, Any]) -> Measurement:
+        readers = metrics["networks"][network][kind][cue]
+        found = readers["evaluator"] or readers["embedding"]
+        return (None, None) if found is None else (found["share"], found["interval"])
+
+    return measure
+
+
+def _sketch_advantage(metrics: Mapping[str, Any]) -> Measurement:
+    found = metrics["sketch_advantage"]
+    return (None, None) if found is None else (found["share"], found["interval"])
+
+
 CLAIMS = (
     Claim(
         id="T1.a",
@@ -308,6 +327,52 @@ CLAIMS = (
         statement="A random perturbation of the same size does not.",
         statistic="the same share, largest of the layers",
         conditions=(Condition(0.05, _with_interval("random_largest"), sign="<="),),
+    ),
+    Claim(
+        id="F6.a",
+        figure="fig6",
+        source="Fig. 6, rows 7 to 9",
+        statement="A network trained on natural images recognises animals in patches of texture, "
+        "one trained on stylized images does not.",
+        statistic="patches of texture: share of samples with the texture's class",
+        conditions=(
+            Condition(0.7, _seen("vanilla", "texture", "texture"), of="natural"),
+            Condition(0.4, _seen("stylized", "texture", "texture"), sign="<=", of="stylized"),
+        ),
+    ),
+    Claim(
+        id="F6.b",
+        figure="fig6",
+        source="Fig. 6, rows 4 to 6",
+        statement="Without its texture an input is lost to the one, but not to the other.",
+        statistic="stylized inputs: share of samples with the shape's class",
+        conditions=(
+            Condition(0.4, _seen("vanilla", "stylized", "shape"), sign="<=", of="natural"),
+            Condition(0.7, _seen("stylized", "stylized", "shape"), of="stylized"),
+        ),
+    ),
+    Claim(
+        id="F6.c",
+        figure="fig6",
+        source="Fig. 6, rows 10 to 12",
+        statement="The network without texture bias reads sketches.",
+        statistic="sketches: share of samples with the shape's class; how much more than for the "
+        "network trained on natural images",
+        conditions=(
+            Condition(0.6, _seen("stylized", "sketch", "shape"), of="stylized"),
+            Condition(0, _sketch_advantage, sign=">", of="more"),
+        ),
+    ),
+    Claim(
+        id="F6.d",
+        figure="fig6",
+        source="Fig. 6, rows 1 to 3",
+        statement="Both networks recognise natural inputs.",
+        statistic="natural inputs: share of samples with the input's class",
+        conditions=(
+            Condition(0.8, _seen("vanilla", "natural", "shape"), of="natural"),
+            Condition(0.8, _seen("stylized", "natural", "shape"), of="stylized"),
+        ),
     ),
     Claim(
         id="F7.a",

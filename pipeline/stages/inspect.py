@@ -10,6 +10,7 @@ from pipeline.datasets.splits import load_split
 from pipeline.evaluation.inspect_layer import InspectedLayer, Split, inspect_layer
 from pipeline.figures.drawing import save_figure
 from pipeline.figures.inspect import FIGURES
+from pipeline.models.generator import load_latent_generator
 from pipeline.models.loading import load_autoencoder, load_cinn
 from pipeline.networks.loading import load_network
 from pipeline.params import Params
@@ -22,7 +23,7 @@ def inspect(params: Params, device: torch.device) -> None:
     settings, key = params.settings.inspect, read_json(paths.choice())["key"]
     row = params.layers[key]
     network = params.features[row.features].network
-    check_fingerprint(read_json(paths.fingerprint(network)))
+    check_fingerprint(read_json(paths.fingerprint(row.features)))
     features, trained = paths.representations(row.features, key), paths.cinn(row.features, key)
     config = read_json(trained / "config.json")
     step = config["steps"][-1]
@@ -35,11 +36,12 @@ def inspect(params: Params, device: torch.device) -> None:
         for name in ("train", "test")
     }
     arguments = read_json(paths.network(network) / "config.json")["arguments"]
+    load = load_latent_generator if row.dataset == "generated" else load_autoencoder
     layer = InspectedLayer(
         load_network(paths.network(network), device),
         row.module,
         "classes" in arguments,
-        load_autoencoder(paths.autoencoder(row.dataset)).to(device),
+        load(paths.autoencoder(row.dataset)).to(device),
         load_cinn(config["model"], trained / f"step-{step:06d}.safetensors").to(device),
     )
     arrays, numbers = inspect_layer(

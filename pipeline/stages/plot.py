@@ -10,7 +10,14 @@ from pipeline.figures.drawing import save_figure
 from pipeline.figures.fig2 import draw_fig2, draw_figS4, draw_figS5, load_examples
 from pipeline.figures.fig3 import draw_fig3, draw_variances, load_samples
 from pipeline.figures.fig4 import curves_of, draw_fig4, draw_figS7, load_grids
-from pipeline.figures.fig5 import draw_fig5, draw_figS13, draw_shares, load_attacks
+from pipeline.figures.fig5 import draw_fig5, draw_figS13, draw_target_shares, load_attacks
+from pipeline.figures.fig6 import (
+    draw_cue_shares,
+    draw_fig6,
+    draw_figS11,
+    draw_figS12,
+    load_texture_samples,
+)
 from pipeline.figures.fig7 import draw_changes, draw_fig7, draw_figS8, draw_figS9, load_edits
 from pipeline.params import Params
 from pipeline.reporting.tables import edits_table, fid_table, table1, write_table
@@ -36,7 +43,16 @@ def plot_fig5(summary: Mapping[str, Any], arrays: Path, folder: Path) -> None:
     attacks = load_attacks(arrays)
     save_figure(draw_fig5(attacks, summary), folder / "fig5")
     save_figure(draw_figS13(attacks, summary), folder / "figS13")
-    save_figure(draw_shares(summary), folder / "shares")
+    save_figure(draw_target_shares(summary), folder / "shares")
+
+
+def plot_fig6(summary: Mapping[str, Any], arrays: Path, folder: Path) -> None:
+    """Draw Figs. 6, S11 and S12, and the shares of samples that show a shape or a texture."""
+    samples = load_texture_samples(arrays)
+    save_figure(draw_fig6(samples, summary), folder / "fig6")
+    save_figure(draw_figS12(samples, summary), folder / "figS12")
+    save_figure(draw_cue_shares(summary), folder / "shares")
+    save_figure(draw_figS11(), folder / "figS11")
 
 
 def plot_fig7(summary: Mapping[str, Any], arrays: Path, folder: Path) -> None:
@@ -71,6 +87,7 @@ PLOTS = {
     "fig3": plot_fig3,
     "fig4": plot_fig4,
     "fig5": plot_fig5,
+    "fig6": plot_fig6,
     "fig7": plot_fig7,
     "figs10": plot_figs10,
     "table1": plot_table1,

@@ -21,10 +21,19 @@ def prepare_animalfaces(
     return prepare_animals(settings, seed + 1, file, threads, section="prepare.animalfaces")
 
 
+def prepare_stylized(
+    settings: PrepareAnimalsParams, seed: int, file: Path, threads: int
+) -> pd.DataFrame:
+    """Prepare animals in other species' coats, in scenes of their own (Sec. 4.3)."""
+    section = "prepare.stylized"
+    return prepare_animals(settings, seed + 2, file, threads, section=section, kind="stylized")
+
+
 IMAGES: dict[str, Callable[..., pd.DataFrame]] = {
     "animals": prepare_animals,
     "faces": prepare_faces,
     "animalfaces": prepare_animalfaces,
+    "stylized": prepare_stylized,
 }
 
 

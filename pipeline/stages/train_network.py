@@ -12,7 +12,7 @@ from pipeline.datasets.images import ImageSet
 from pipeline.datasets.splits import data_files, load_split
 from pipeline.networks.loading import build_network, checkpoint_file
 from pipeline.networks.weights import published_weights
-from pipeline.params import Params, TrainFaceNetParams
+from pipeline.params import Params, TrainFaceNetParams, TrainResNetParams
 from pipeline.runtime import make_fabric
 from pipeline.storage import new_folder, write_json, write_safetensors
 from pipeline.training.checkpoints import open_checkpoints
@@ -42,6 +42,7 @@ def train_network(params: Params, item: str, device: torch.device) -> None:
             assert isinstance(test, ImageSet)
             test = test.relabelled(IMAGENET_CLASS)
     else:
+        blur = {"blur": settings.blur} if isinstance(settings, TrainResNetParams) else {}
         states = (train_recogniser if recognises else train_classifier)(
             network,
             train,
@@ -51,6 +52,7 @@ def train_network(params: Params, item: str, device: torch.device) -> None:
             fabric=make_fabric(device, mixed=True),
             checkpoints=checkpoints,
             log=TrainingLog(log.parent, log.name),
+            **blur,
         ).snapshots
     measured: dict[str, Any] = {}
     with new_folder(paths.network(item)) as folder:

@@ -7,6 +7,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.datasets.blur import gaussian_blur
 from pipeline.datasets.images import Images
 from pipeline.params import TrainNetworkParams
 from pipeline.training.checkpoints import CheckpointFolder
@@ -38,13 +39,24 @@ def train_classifier(
     fabric: Fabric,
     checkpoints: CheckpointFolder,
     log: TrainingLog,
+    blur: float = 0.0,
 ) -> FitResult:
-    """Train `network` with cross entropy; snapshots are its states at the checkpoint steps."""
+    """Train `network` with cross entropy; snapshots are its states at the checkpoint steps.
+
+    Every training image is blurred, by a standard deviation uniform from 0 to `blur`, as a share
+    of its height.
+    """
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
 
-    def objective(network: nn.Module, indices: Tensor, _: torch.Generator) -> dict:
+    def objective(network: nn.Module, indices: Tensor, generator: torch.Generator) -> dict:
         rows = indices.cpu()
-        logits = network(train.images(rows).to(fabric.device))
+        images = train.images(rows).to(fabric.device)
+        if blur:
+            most = blur * images.shape[2]
+            sigma = most * torch.rand(len(images), generator=generator, device=fabric.device)
+            with torch.autocast(images.device.type, enabled=False):  # else it rounds the images
+                images = gaussian_blur(images, sigma)
+        logits = network(images)
         return {"loss": F.cross_entropy(logits, train.label[rows].to(fabric.device))}
 
     return fit(

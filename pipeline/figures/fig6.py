@@ -1,0 +1,221 @@
+"""Figs. 6, S12 and S11: samples of two classifiers for inputs without or with another's texture.
+
+Draws from arrays and numbers alone:
+
+- samples: `{"inputs": (R, H, W, 3) uint8, "kinds": (R,) str, "vanilla_samples": (R, C, H, W, 3),
+  "stylized_samples": (R, C, H, W, 3)}`, the inputs of one kind one after the other;
+  `load_texture_samples` reads it from an npz file.
+- summary: `metrics/fig6.json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+
+from pipeline.errors import PipelineError
+from pipeline.evaluation.fig6 import KINDS
+from pipeline.figures.drawing import figure_style
+from pipeline.figures.sheet import WIDTH, Sheet, draw_sheet, gaps, size_in_words
+
+__all__ = [
+    "draw_fig6",
+    "draw_figS11",
+    "draw_figS12",
+    "draw_cue_shares",
+    "load_texture_samples",
+]
+
+NETWORKS = {"vanilla": "trained on natural images", "stylized": "trained on stylized images"}
+NAMES = {
+    "natural": "natural",
+    "stylized": "other\ntexture",
+    "texture": "texture\npatch",
+    "sketch": "sketch",
+}
+"""What the kinds of inputs are called at the left of their rows."""
+LEFT = 0.72
+"""Inches at the left, for these names."""
+LINE = 0.17
+"""Inches: the height of the words above images."""
+LOOKS = {"vanilla": ("#0072B2", ""), "stylized": ("#E69F00", "///")}
+
+
+def load_texture_samples(path: Path) -> dict[str, Any]:
+    """Samples from an npz file.
+
+    Raises:
+        PipelineError: the file or one of its arrays is missing.
+    """
+    names = ("inputs", "kinds", *(f"{name}_samples" for name in NETWORKS))
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in names}
+    except (OSError, KeyError, ValueError) as error:
+        raise PipelineError(
+            f"{path} holds no samples ({error}): run `dvc repro -f evaluate@fig6`."
+        ) from error
+
+
+def draw_fig6(samples: Mapping[str, Any], summary: Mapping[str, Any]) -> Figure:
+    """Fig. 6: for inputs of every kind, samples of both networks beside each other."""
+    return _grid(samples, summary, slice(0, summary["rows"]))
+
+
+def draw_figS12(samples: Mapping[str, Any], summary: Mapping[str, Any]) -> Figure:
+    """Fig. S12: the same for further inputs."""
+    return _grid(samples, summary, slice(summary["rows"], None))
+
+
+def _grid(samples: Mapping[str, Any], summary: Mapping[str, Any], part: slice) -> Figure:
+    inputs = samples["inputs"]
+    _, height, width, _ = inputs.shape
+    columns = samples["vanilla_samples"].shape[1]
+    gap, wide = gaps(width)
+    block = columns * (width + gap) - gap
+    across = width + 2 * (wide + block)
+    inch = across / (WIDTH - LEFT - 0.06)
+    y = round(2 * LINE * inch)
+    sheet = Sheet()
+    starts = {name: width + wide + i * (block + wide) for i, name in enumerate(NETWORKS)}
+    sheet.above("input", 0, y, width)
+    for name, words in NETWORKS.items():
+        sheet.above(r"samples $D(t^{-1}(v|z))$ of the ResNet", starts[name],
+                    y - round(LINE * inch), block)  # fmt: skip
+        sheet.above(words, starts[name], y, block)
+    for kind in KINDS:
+        rows = np.flatnonzero(samples["kinds"] == kind)[part]
+        if not len(rows):
+            continue
+        sheet.beside(NAMES[kind], 0, y, len(rows) * (height + gap) - gap)
+        for row in rows:
+            sheet.place(inputs[row], 0, y)
+            for name, x in starts.items():
+                for column, image in enumerate(samples[f"{name}_samples"][row]):
+                    sheet.place(image, x + column * (width + gap), y)
+            y += height + gap
+        y += wide - gap
+    notes = [f"{summary['samples']} samples of each input are measured", size_in_words(inputs)]
+    return draw_sheet(sheet, notes, summary, left=LEFT, across=across)
+
+
+def draw_cue_shares(summary: Mapping[str, Any]) -> Figure:
+    """Share of samples that show the shape's and the texture's class, per kind of input.
+
+    Bars are what the evaluator reads, or, without one, the class whose embedding is nearest;
+    lines their 95 % intervals, and diamonds what the network itself predicts for the inputs.
+    """
+    cues = {"shape": ("natural", "stylized", "sketch"), "texture": ("stylized", "texture")}
+    names = {"natural": "natural", "stylized": "other texture", "texture": "patch",
+             "sketch": "sketch"}  # fmt: skip
+    with figure_style():
+        figure = Figure(figsize=(WIDTH, 2.9), layout="constrained")
+        panels = figure.subplots(1, 2, sharey=True, width_ratios=[3, 2])
+        for axes, (cue, kinds), letter in zip(panels, cues.items(), "ab", strict=True):
+            for offset, name in ((-0.2, "vanilla"), (0.2, "stylized")):
+                _bars(axes, summary["networks"][name], cue, kinds, offset, name)
+            axes.set_xticks(range(len(kinds)), [names[kind] for kind in kinds])
+            axes.set_title(f"({letter}) the class of the {cue}", loc="left")
+            axes.set_ylim(0, 1.05)
+        panels[0].set_ylabel("share of samples")
+        panels[0].legend(fontsize=7.5, loc="upper left", bbox_to_anchor=(0, -0.1), ncols=3)
+        counts = summary["inputs"]
+        figure.supxlabel(
+            f"N = {max(counts.values())} inputs of each kind, {summary['samples']} samples each, "
+            f"{summary['size']} px, scale {summary['scale']}, seed {summary['seed']}",
+            fontsize=7.5,
+        )
+    return figure
+
+
+def _bars(
+    axes: Axes,
+    found: Mapping[str, Any],
+    cue: str,
+    kinds: tuple[str, ...],
+    offset: float,
+    name: str,
+) -> None:
+    colour, hatch = LOOKS[name]
+    labelled = {"bars": NETWORKS[name], "own": "prediction for the input"}
+    for place, kind in enumerate(kinds):
+        readers = found[kind][cue]
+        share, own = readers["evaluator"] or readers["embedding"], readers["network"]
+        if share is None:
+            axes.text(place + offset, 0.02, "none", ha="center", fontsize=7, rotation=90)
+            continue
+        low, high = share["interval"]
+        errors = [[max(0, share["share"] - low)], [max(0, high - share["share"])]]
+        axes.bar(place + offset, share["share"], 0.36, yerr=errors, color=colour, hatch=hatch,
+                 edgecolor="white", error_kw={"lw": 1},
+                 label=labelled.pop("bars", None))  # fmt: skip
+        label = labelled.pop("own", None) if name == "stylized" else None
+        axes.plot(place + offset, own["share"], "D", color="black", mfc="white", ms=4.5,
+                  label=label, clip_on=False)  # fmt: skip
+
+
+BOXES = {  # the middle of a box, its width, and its words
+    "c": (0.07, 0.25, 0.1, "class $c$"),
+    "w": (0.21, 0.25, 0.1, "$W$"),
+    "vae": (0.37, 0.25, 0.14, "dequantiser\n(Tab. S17)"),
+    "noise": (0.28, 0.75, 0.16, r"$\tilde{z}\sim\mathcal{N}(0,1)$"),
+    "z_bar": (0.55, 0.5, 0.12, r"$\bar{z}=(\tilde{z},h)$"),
+    "d": (0.72, 0.8, 0.13, "generator\n$D$"),
+    "x": (0.87, 0.8, 0.1, "image\n$x$"),
+    "phi": (0.87, 0.5, 0.12, r"ResNet $\Phi$"),
+    "t": (0.72, 0.2, 0.12, "INN $t$"),
+    "v": (0.93, 0.2, 0.08, "$v$"),
+}
+ARROWS = (
+    ("c", "w", ""), ("w", "vae", "$h$"), ("vae", "z_bar", ""), ("noise", "z_bar", ""),
+    ("z_bar", "d", ""), ("d", "x", ""), ("x", "phi", ""), ("phi", "t", "$z$"),
+    ("z_bar", "t", ""), ("t", "v", ""),
+)  # fmt: skip
+LEARNED = ("w", "vae", "d", "phi", "t")
+
+
+def draw_figS11() -> Figure:
+    """Fig. S11: how t is trained on the latent codes of a generator."""
+    with figure_style():
+        figure = Figure(figsize=(WIDTH, 2.5))
+        axes = figure.add_axes((0.01, 0.02, 0.98, 0.96))
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1)
+        axes.set_axis_off()
+        for name, (x, y, width, words) in BOXES.items():
+            learned = name in LEARNED
+            axes.add_patch(
+                FancyBboxPatch(
+                    (x - width / 2, y - 0.1),
+                    width,
+                    0.2,
+                    boxstyle="round,pad=0,rounding_size=0.015",
+                    facecolor="#dbe9f6" if learned else "white",
+                    edgecolor="#333333",
+                    lw=1,
+                )  # fmt: skip
+            )
+            axes.text(x, y, words, ha="center", va="center", fontsize=9)
+        for start, end, words in ARROWS:
+            _arrow(axes, start, end, words)
+    return figure
+
+
+def _arrow(axes: Axes, start: str, end: str, words: str) -> None:
+    (x, y, width, _), (x_end, y_end, width_end, _) = BOXES[start], BOXES[end]
+    if x == x_end:
+        first, last = (x, y - 0.1), (x_end, y_end + 0.1)
+    elif x < x_end:
+        first, last = (x + width / 2, y), (x_end - width_end / 2, y_end)
+    else:
+        first, last = (x - width / 2, y), (x_end + width_end / 2, y_end)
+    axes.annotate("", last, first, arrowprops={"arrowstyle": "-|>", "color": "#333333", "lw": 1.2})
+    if words:
+        middle = ((first[0] + last[0]) / 2, (first[1] + last[1]) / 2 + 0.07)
+        axes.text(*middle, words, ha="center", va="center", fontsize=9)

@@ -1,0 +1,151 @@
+"""Class-conditional generators G(z~, h), h = W c, with BigGAN's interface (INV paper, Sec. B.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.errors import PipelineError
+from pipeline.models.biggan_deep import BigGANDeep
+from pipeline.models.dequantizer import Dequantizer, load_dequantizer
+from pipeline.models.inn import ConditionalINN, InvertibleNetwork
+from pipeline.models.loading import Autoencoder, load_autoencoder
+from pipeline.storage import read_json, read_tensors
+
+__all__ = [
+    "ClassEmbedding",
+    "Generator",
+    "InvertibleGenerator",
+    "LatentGenerator",
+    "build_class_inn",
+    "load_generator",
+    "load_latent_generator",
+]
+
+
+class ClassEmbedding(nn.Linear):
+    """W: classes as numbers (B,) to h = W c (B, features_out), c the one-hot class."""
+
+    def __init__(self, classes: int, features_out: int) -> None:
+        super().__init__(classes, features_out, bias=False)
+        self.classes = classes
+        self.features_out = features_out
+        nn.init.normal_(self.weight)
+
+    def forward(self, labels: Tensor) -> Tensor:
+        """Embed classes (B,), whole numbers of any type."""
+        return self.weight.T[labels.long()]
+
+
+def build_class_inn(
+    features: int,
+    classes: int,
+    embedding: int,
+    blocks: int,
+    width: int,
+    depth: int,
+    base: Mapping[str, int] | None = None,
+    dropout: float = 0.0,
+    seed: int = 0,
+) -> ConditionalINN:
+    """t_h for z_bar of `features` dimensions, given a class: it reads h = W c and nothing else.
+
+    `base` has blocks, width and depth of blocks without condition that come first, whose weights
+    are then to be loaded. All other weights are a pure function of `seed`.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        w = ClassEmbedding(classes, embedding)
+    fixed = None if base is None else InvertibleNetwork(features, **base)
+    return ConditionalINN(features, w, blocks, width, depth, dropout, seed, base=fixed)
+
+
+class InvertibleGenerator(nn.Module):
+    """G(z~, h) = D(t_h^-1(z~ | h)): a class-conditional INN before the decoder of an autoencoder.
+
+    z~ (B, noise) is standard normal, h (B, embedding). The interface is BigGAN's.
+    """
+
+    def __init__(self, inn: ConditionalINN, autoencoder: Autoencoder, features: int) -> None:
+        super().__init__()
+        assert isinstance(inn.embedding, ClassEmbedding)
+        self.inn = inn
+        self.autoencoder = autoencoder
+        self.noise = features
+        self.classes = inn.embedding.classes
+        self.embedding = inn.embedding.features_out
+
+    def embed(self, labels: Tensor) -> Tensor:
+        """h = W c (B, embedding) of classes (B,)."""
+        return self.inn.embedding(labels)
+
+    def forward(self, noise: Tensor, h: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in [-1, 1] for z~ (B, noise) and h (B, embedding)."""
+        z_bar = self.inn.network.inverse(noise, h)
+        if self.inn.base is not None:
+            z_bar = self.inn.base.inverse(z_bar)
+        return self.autoencoder.decode(z_bar)
+
+
+Generator = InvertibleGenerator | BigGANDeep
+
+
+class LatentGenerator(nn.Module):
+    """The generator as a decoder of z_bar = (z~, dequantised h), for samples of t (Sec. B.6).
+
+    The dequantiser's decoder turns what stands for h back into an embedding.
+    """
+
+    def __init__(self, generator: Generator, dequantizer: Dequantizer) -> None:
+        super().__init__()
+        self.generator = generator
+        self.dequantizer = dequantizer
+
+    def encode(self, noise: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance of z_bar (B, noise + latent): z~ is known, h has a posterior."""
+        mean, variance = self.dequantizer.encode(self.generator.embed(labels))
+        return torch.cat([noise, mean], 1), torch.cat([torch.zeros_like(noise), variance], 1)
+
+    def decode(self, z_bar: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in [-1, 1] for z_bar (B, noise + latent)."""
+        noise, h = z_bar.split([self.generator.noise, z_bar.shape[1] - self.generator.noise], 1)
+        return self.generator(noise, self.dequantizer.decode(h))
+
+
+def load_generator(folder: Path) -> Generator:
+    """Read a generator, in evaluation mode; one of our own has its autoencoder in `decoder`.
+
+    Raises PipelineError if a file is missing, damaged or of another model.
+    """
+    config: dict[str, Any] = read_json(folder / "config.json")
+    weights = folder / "model.safetensors"
+    generator: Generator
+    if config["kind"] == "biggan":
+        generator = BigGANDeep(**config["model"])
+        _load(generator, weights)
+    else:
+        inn = build_class_inn(**config["model"])
+        _load(inn, weights)
+        decoder = load_autoencoder(folder / "decoder")
+        generator = InvertibleGenerator(inn, decoder, config["model"]["features"])
+    return generator.requires_grad_(False).eval()
+
+
+def load_latent_generator(folder: Path) -> LatentGenerator:
+    """Read a generator and its dequantiser from `generator` and `dequantizer` in a folder."""
+    generator = load_generator(folder / "generator")
+    return LatentGenerator(generator, load_dequantizer(folder / "dequantizer"))
+
+
+def _load(model: nn.Module, weights: Path) -> None:
+    try:
+        model.load_state_dict(read_tensors(weights))
+    except RuntimeError as error:
+        raise PipelineError(
+            f"{weights} belongs to another model than config.json beside it describes; delete "
+            f"{weights.parent} and run `dvc repro` again."
+        ) from error

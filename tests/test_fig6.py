@@ -1,0 +1,167 @@
+"""Fig. 6: shares of samples with the class of a shape or texture, and the drawings."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from synthetic_fig6 import INPUTS, ROWS, WRONG, arrays, inputs, seen, summary
+from torch import Tensor, nn
+
+from pipeline.errors import PipelineError
+from pipeline.evaluation.fig6 import KINDS, Seen, nearest_classes, summarise_fig6
+from pipeline.evaluation.measure_fig6 import predictions, shown_rows
+from pipeline.figures.drawing import save_figure
+from pipeline.figures.fig6 import (
+    draw_cue_shares,
+    draw_fig6,
+    draw_figS11,
+    draw_figS12,
+    load_texture_samples,
+)
+from pipeline.reporting.claims import CLAIMS
+from pipeline.storage import write_npz
+
+
+@pytest.mark.parametrize(("network", "cue"), [("vanilla", "texture"), ("stylized", "shape")])
+@pytest.mark.parametrize("kind", KINDS)
+def test_shares(network: str, cue: str, kind: str) -> None:
+    found = summary()["networks"][network][kind]
+    has = (kind, cue) not in {("texture", "shape"), ("sketch", "texture")}
+    if has:
+        assert found[cue]["evaluator"]["share"] == pytest.approx(1 - WRONG[kind] / 10)
+        assert found[cue]["network"]["share"] == 1
+        low, high = found[cue]["evaluator"]["interval"]
+        assert low <= found[cue]["evaluator"]["share"] <= high
+    else:
+        assert found[cue] == dict.fromkeys(("evaluator", "embedding", "network"))
+    other = "shape" if cue == "texture" else "texture"
+    if kind == "stylized":
+        assert found[other]["evaluator"]["share"] == 0
+    json.dumps(summary(), allow_nan=False)
+
+
+def test_shape_share_and_sketches() -> None:
+    found = summary()
+    assert found["shape_share"]["vanilla"]["network"] == 0
+    assert found["shape_share"]["stylized"]["evaluator"] == 1
+    assert found["sketch_advantage"]["share"] == pytest.approx(0.7)
+
+
+def test_intervals_hold_what_differs_between_inputs() -> None:
+    truth = inputs()
+    read = np.repeat(truth["shape"].to_numpy()[:, None], 4, 1)
+    read[: INPUTS // 2] = "fox"  # half of the natural inputs
+    both = {name: Seen(read, None, None) for name in ("vanilla", "stylized")}
+    found = summarise_fig6(truth, both, bootstrap=2000, seed=0, about={})
+    share = found["networks"]["vanilla"]["natural"]["shape"]["evaluator"]
+    assert share["share"] == 0.5
+    # Of eight independent halves: 0.5 -+ about 1.96 * sqrt(0.25 / 8).
+    assert share["interval"] == pytest.approx([0.125, 0.875], abs=0.07)
+
+
+def test_photographs_without_an_evaluator() -> None:
+    truth = inputs()
+    truth = truth[truth["kind"].isin(["natural", "stylized"])].reset_index(drop=True)
+    both = {
+        name: Seen(None, found.embedding[: 2 * INPUTS], found.network[: 2 * INPUTS])
+        for name, found in seen(inputs()).items()
+        if found.embedding is not None and found.network is not None
+    }
+    found = summarise_fig6(truth, both, bootstrap=20, seed=0, about={})
+    rows = {claim.id: claim.decide("paper", found) for claim in CLAIMS if claim.figure == "fig6"}
+    assert rows["F6.b"]["holds"] is True and rows["F6.d"]["holds"] is True
+    assert rows["F6.a"]["holds"] is None and rows["F6.c"]["value"] is None
+
+
+def test_the_verdicts() -> None:
+    found = summary()
+    rows = {claim.id: claim.decide("laptop", found) for claim in CLAIMS if claim.figure == "fig6"}
+    assert {name: row["holds"] for name, row in rows.items()} == dict.fromkeys(
+        ("F6.a", "F6.b", "F6.c", "F6.d"), True
+    )
+    assert rows["F6.a"]["value"] == pytest.approx(0.8)
+    swapped: dict[str, Any] = {
+        **found,
+        "networks": {
+            "vanilla": found["networks"]["stylized"],
+            "stylized": found["networks"]["vanilla"],
+        },
+    }
+    for claim in CLAIMS:
+        if claim.id in ("F6.a", "F6.b", "F6.c"):
+            assert claim.decide("laptop", swapped)["holds"] is False
+
+
+def test_nearest_classes() -> None:
+    embeddings = np.array([[0.0, 0], [2, 0], [0, 2]])
+    h = np.array([[[0.9, 0.1], [1.1, 0.1]], [[-3, 1.1], [5, 4]]])
+    assert nearest_classes(h, embeddings).tolist() == [[0, 1], [2, 1]]
+
+
+def test_predictions_read_images_as_the_networks_do() -> None:
+    class Reds(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(1))
+
+        def forward(self, images: Tensor) -> Tensor:
+            assert images.min() >= -1 and images.max() <= 1
+            red = images[:, 0].mean((1, 2))
+            return torch.stack([-red, red], 1)
+
+    pixels = np.zeros((3, 4, 4, 3), np.uint8)
+    pixels[1, ..., 0] = 255
+    assert predictions(Reds(), pixels, batch_size=2).tolist() == [0, 1, 0]
+
+
+def test_shown_are_many_classes() -> None:
+    truth = inputs()
+    rows = shown_rows(truth, 3)
+    assert truth["kind"][rows].value_counts().to_dict() == dict.fromkeys(KINDS, 3)
+    for kind in KINDS:
+        some = truth.iloc[rows][truth["kind"].to_numpy()[rows] == kind]
+        assert len(set(some["shape"] + some["texture"])) == 3
+    assert len(set(rows)) == len(rows)
+    assert len(shown_rows(pd.DataFrame(truth[truth["kind"] == "natural"]), 6)) == 6
+
+
+@pytest.mark.parametrize("draw", [draw_fig6, draw_figS12])
+def test_every_image_is_drawn(draw: Any) -> None:
+    made = arrays()
+    figure = draw(made, summary())
+    (image,) = figure.axes[0].images
+    greys = set(np.unique(image.get_array()[..., 0]))
+    part = slice(0, 1) if draw is draw_fig6 else slice(1, None)
+    for kind in range(len(KINDS)):
+        for grey in made["inputs"][kind * ROWS : kind * ROWS + ROWS][part, 0, 0, 0]:
+            assert {grey, 255 - grey} <= greys
+    texts = " ".join(text.get_text() for text in figure.axes[0].texts)
+    assert "natural images" in texts and "sketch" in texts
+
+
+def test_bars_are_the_shares() -> None:
+    figure = draw_cue_shares(summary())
+    heights = [patch.get_height() for patch in figure.axes[0].patches]  # type: ignore[attr-defined]
+    assert heights == pytest.approx([0.9, 0, 0, 0.9, 0.8, 0.7])
+
+
+def test_files_are_the_same_every_time(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        save_figure(draw_figS11(), tmp_path / name)
+    assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
+    assert (tmp_path / "a.png").stat().st_size > 5000
+
+
+def test_samples_are_read_back(tmp_path: Path) -> None:
+    made = arrays()
+    write_npz(tmp_path / "fig6.npz", **made)
+    found = load_texture_samples(tmp_path / "fig6.npz")
+    np.testing.assert_array_equal(found["vanilla_samples"], made["vanilla_samples"])
+    del made["kinds"]
+    write_npz(tmp_path / "fig6.npz", **made)
+    with pytest.raises(PipelineError, match=r"holds no samples .*: run `dvc repro -f evaluate@"):
+        load_texture_samples(tmp_path / "fig6.npz")
