@@ -13,6 +13,7 @@ __all__ = [
     "choice",
     "cinn",
     "claims",
+    "code",
     "costs",
     "dequantizer",
     "evaluations",
@@ -52,6 +53,11 @@ def features(name: str) -> Path:
 def representations(name: str, layer: str) -> Path:
     """Folder of z of one layer, of a row of `features`."""
     return features(name) / layer
+
+
+def code() -> Path:
+    """Folder of JSON files, one per stage: the modules that it runs, by content."""
+    return Path("data/code")
 
 
 def evaluations(figure: str) -> Path:

@@ -29,7 +29,7 @@ def item_of(stage: str) -> list[str]:
     """The arguments of a stage, or of a command beside them."""
     if stage == "edit_image":
         return ["me.png", "--factor", "Smiling", "--donor", "friend.png"]
-    if stage in {"choose", "claims", "inspect", "report"}:
+    if stage in {"choose", "claims", "code", "inspect", "report"}:
         return []
     if stage in {"evaluate", "plot"}:
         return ["fig4"]
@@ -264,7 +264,9 @@ def test_a_missing_list_of_celeba(celeba: Path, refused: Any) -> None:
 # --- what other stages should have made ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("stage", sorted({*STAGES} - {"prepare", "choose", "report", "edit_image"}))
+@pytest.mark.parametrize(
+    "stage", sorted({*STAGES} - {"prepare", "choose", "code", "report", "edit_image"})
+)
 def test_inputs_that_were_never_made(stage: str, refused: Any) -> None:
     assert refused(stage).endswith("is missing; `dvc repro` makes it.")
 

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 from dvc.repo import Repo
-from import_graph import stage_modules
 from ruamel.yaml import YAML
 
 from pipeline import paths
+from pipeline.imports import PLUMBING, stage_modules
 from pipeline.params import Params, load_params
+from pipeline.stages.code import code
+from pipeline.storage import read_json
 
 ROOT = Path(__file__).resolve().parents[1]
 SCALES = sorted(path.stem for path in (ROOT / "scales").glob("*.yaml"))
@@ -110,14 +112,38 @@ def test_a_stage_says_what_it_is_for(graphs: Any, family: str) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_stage_depends_on_the_modules_it_imports(
-    graphs: Any, family: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(ROOT)
-    expected = stage_modules(SCRIPTS[family].relative_to(ROOT))
+def test_a_stage_depends_on_the_modules_it_imports(graphs: Any, family: str) -> None:
+    expected = {"pipeline"} if family == "code" else {f"data/code/{family}.json"}
     for stage in of_family(graphs("laptop")[1], family).values():
-        modules = {path for path in inputs(stage) if path.endswith(".py")}
-        assert modules == expected
+        declared = {path for path in inputs(stage) if path.startswith(("pipeline", "data/code"))}
+        assert {path for path in declared if Path(path).suffix != ".mplstyle"} == expected
+
+
+def test_the_modules_of_a_stage_are_named_by_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline")
+    for name in ("params.yaml", "scales"):
+        (shutil.copytree if name == "scales" else shutil.copy)(ROOT / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+
+    def named() -> dict[str, dict[str, str]]:
+        code(load_params())
+        return {path.stem: read_json(path) for path in paths.code().iterdir()}
+
+    before = named()
+    assert set(before) == set(SCRIPTS) - {"code"} | COMMANDS
+    assert "pipeline/models/inn.py" in before["train_cinn"]
+    assert "pipeline/models/inn.py" not in before["prepare"]
+    for modules in before.values():
+        assert not PLUMBING & set(modules)
+    with (tmp_path / "pipeline/models/inn.py").open("a") as file:
+        file.write("# changed\n")
+    after = named()
+    changed = {stage for stage, modules in before.items() if modules != after[stage]}
+    assert changed == {
+        stage for stage, modules in before.items() if "pipeline/models/inn.py" in modules
+    }
 
 
 def test_files_that_modules_read_are_dependencies(graphs: Any) -> None:
@@ -158,7 +184,7 @@ def test_a_stage_declares_the_settings_it_reads(
 def test_paths_are_those_of_the_code(graphs: Any, scale: str) -> None:
     params, stages = graphs(scale)
     settings = params.settings
-    known = {paths.claims(scale), paths.choice(), paths.evaluations("inspect")}
+    known = {paths.claims(scale), paths.choice(), paths.code(), paths.evaluations("inspect")}
     known |= {paths.inspection() / name for name in ("README.md", "figures", "metrics.json")}
     for dataset in settings.prepare:
         known |= {f(dataset) for f in (paths.prepared, paths.posteriors)}
@@ -184,7 +210,8 @@ def test_paths_are_those_of_the_code(graphs: Any, scale: str) -> None:
     for name, stage in stages.items():
         for text in outputs(stage) | inputs(stage):
             path = Path(text)
-            assert path in known or path.parts[0] == "pipeline", name
+            code = path.parts[0] == "pipeline" or path.parent == paths.code()
+            assert path in known or code, name
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -192,13 +219,13 @@ def test_what_a_stage_reads_another_one_makes(graphs: Any, scale: str) -> None:
     _, stages = graphs(scale)
     made = set().union(*(outputs(stage) for stage in stages.values()))
     for name, stage in stages.items():
-        data = {path for path in inputs(stage) if not path.startswith("pipeline/")}
+        data = {path for path in inputs(stage) if Path(path).parts[0] != "pipeline"}
         for path in data:  # an output, a part of one, or a folder of several
             assert any(
                 Path(path) in {Path(out), *Path(out).parents} or Path(out) in Path(path).parents
                 for out in made
             ), name
-        assert data or name == "choose" or name.startswith("prepare@")
+        assert data or name == "code"
         assert not data & outputs(stage)
 
 
@@ -243,6 +270,7 @@ def test_inspecting_a_layer_needs_nothing_of_others(
         stages = repo.reproduce("inspect", dry=True, force=True)
     assert {stage.addressing for stage in stages} == {
         "choose",
+        "code",
         "inspect",
         f"fingerprint@{network}",
         f"train_network@{network}",

@@ -1,7 +1,12 @@
-"""Which modules of the package a stage script imports, directly or through others."""
+"""Which modules of the package a stage runs, directly or through others."""
+
+from __future__ import annotations
 
 import ast
+import hashlib
 from pathlib import Path
+
+__all__ = ["PLUMBING", "hash_modules", "stage_modules"]
 
 PLUMBING = {
     "pipeline/cli.py",
@@ -15,10 +20,26 @@ PLUMBING = {
     "pipeline/training/checkpoints.py",
     "pipeline/training/log.py",
 }
-"""Modules that carry results without making them: not among a stage's deps."""
+"""Modules that carry results without making them: a change of theirs makes no stage out of date."""
 
 
-def imported_modules(path: Path) -> set[Path]:
+def stage_modules(script: Path) -> set[str]:
+    """The modules whose code decides what the stage script at `script` makes, itself included.
+
+    Paths are those from the root of the repository, which has to be the working folder.
+    """
+    return {file.as_posix() for file in _imported(script)} - PLUMBING
+
+
+def hash_modules(script: Path) -> dict[str, str]:
+    """The SHA-256 of each of `stage_modules`, by its path."""
+    return {
+        module: hashlib.sha256(Path(module).read_bytes()).hexdigest()
+        for module in stage_modules(script)
+    }
+
+
+def _imported(path: Path) -> set[Path]:
     """Files of pipeline/ that the module at `path` imports anywhere, itself included."""
     found: set[Path] = set()
     queue = [path]
@@ -39,8 +60,3 @@ def imported_modules(path: Path) -> set[Path]:
                 if name.startswith("pipeline.") and file.exists():
                     queue.append(file)
     return found
-
-
-def stage_modules(path: Path) -> set[str]:
-    """The modules that must stand among the deps of the stage at `path`."""
-    return {str(file) for file in imported_modules(path)} - PLUMBING
