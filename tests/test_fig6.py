@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from synthetic_fig6 import INPUTS, ROWS, WRONG, arrays, inputs, seen, summary
-from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.fig6 import KINDS, Seen, nearest_classes, summarise_fig6
-from pipeline.evaluation.measure_fig6 import predictions, shown_rows
+from pipeline.evaluation.measure_fig6 import shown_rows
 from pipeline.figures.drawing import save_figure
 from pipeline.figures.fig6 import (
     draw_cue_shares,
@@ -102,22 +100,6 @@ def test_nearest_classes() -> None:
     assert nearest_classes(h, embeddings).tolist() == [[0, 1], [2, 1]]
 
 
-def test_predictions_read_images_as_the_networks_do() -> None:
-    class Reds(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight = nn.Parameter(torch.zeros(1))
-
-        def forward(self, images: Tensor) -> Tensor:
-            assert images.min() >= -1 and images.max() <= 1
-            red = images[:, 0].mean((1, 2))
-            return torch.stack([-red, red], 1)
-
-    pixels = np.zeros((3, 4, 4, 3), np.uint8)
-    pixels[1, ..., 0] = 255
-    assert predictions(Reds(), pixels, batch_size=2).tolist() == [0, 1, 0]
-
-
 def test_shown_are_many_classes() -> None:
     truth = inputs()
     rows = shown_rows(truth, 3)
@@ -145,7 +127,7 @@ def test_every_image_is_drawn(draw: Any) -> None:
 
 def test_bars_are_the_shares() -> None:
     figure = draw_cue_shares(summary())
-    heights = [patch.get_height() for patch in figure.axes[0].patches]  # type: ignore[attr-defined]
+    heights = [patch.get_height() for patch in figure.axes[0].patches]
     assert heights == pytest.approx([0.9, 0, 0, 0.9, 0.8, 0.7])
 
 

@@ -11,7 +11,10 @@ Ids and names: the synset list of the ILSVRC 2012 classification task (LOC_synse
 
 from __future__ import annotations
 
-__all__ = ["CARNIVORES", "IMAGENET_CLASS"]
+__all__ = ["CARNIVORES", "IMAGENET_CLASS", "IMAGENET_CLASSES"]
+
+IMAGENET_CLASSES = 1000
+"""Of ILSVRC 2012: as many outputs has a network with published weights."""
 
 # WordNet id, which names the folder: species.
 CARNIVORES = {

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pipeline.datasets.images import ImageSet
+from pipeline.datasets.images import ImageSet, to_pixels
 from pipeline.errors import PipelineError
 from pipeline.rendering.animals import FACTORS, KINDS, render_animals, vary
 
@@ -46,8 +46,7 @@ def draw_images(
     for first in range(0, len(pixels), batch_size):
         rows = slice(first, first + batch_size)
         z, c = codes[rows].to(device), labels[rows].to(device)
-        images = draw(z, c).add(1).mul(127.5).round().clamp(0, 255).byte()
-        pixels[rows] = images.permute(0, 2, 3, 1).cpu().numpy()
+        pixels[rows] = to_pixels(draw(z, c)).cpu().numpy()
         mean, variance = encode(z, c)
         means.append(mean.cpu())
         variances.append(variance.cpu())

@@ -15,7 +15,7 @@ from torch import Tensor
 from pipeline.errors import PipelineError
 from pipeline.storage import read_parquet
 
-__all__ = ["ImageSet", "Images", "Mixture", "Pixels"]
+__all__ = ["ImageSet", "Images", "Mixture", "Pixels", "to_pixels"]
 
 
 class Pixels(Protocol):
@@ -165,3 +165,8 @@ class Mixture:
         ]
         images = torch.cat(parts)[torch.cat(of).argsort()]
         return images.contiguous(memory_format=torch.channels_last)
+
+
+def to_pixels(images: Tensor) -> Tensor:
+    """Images (B, H, W, 3) uint8 for images (B, 3, H, W) in [-1, 1]."""
+    return images.float().add(1).mul(127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1)

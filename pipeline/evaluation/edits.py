@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.datasets.images import to_pixels
 from pipeline.errors import PipelineError
 from pipeline.evaluation.encoding import factors_of
-from pipeline.evaluation.sampling import decode_images, to_pixels
+from pipeline.evaluation.sampling import decode_images
 from pipeline.models.inn import SemanticINN
 from pipeline.models.loading import Autoencoder
 from pipeline.models.stargan import StarGANGenerator, edit_attribute

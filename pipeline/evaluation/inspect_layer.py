@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.datasets.features import Posterior
-from pipeline.datasets.images import Images, ImageSet
+from pipeline.datasets.images import Images, ImageSet, to_pixels
 from pipeline.errors import PipelineError
 from pipeline.evaluation.calibration import calibrate
 from pipeline.evaluation.explained_variance import (
@@ -25,7 +25,7 @@ from pipeline.evaluation.explained_variance import (
     resample,
 )
 from pipeline.evaluation.faithfulness import cosine_faithfulness
-from pipeline.evaluation.sampling import Decoder, crossed_samples, to_pixels
+from pipeline.evaluation.sampling import Decoder, crossed_samples
 from pipeline.models.autoencoder import sample_posterior
 from pipeline.models.inn import ConditionalINN
 from pipeline.networks.layers import phi

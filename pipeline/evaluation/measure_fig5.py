@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from pipeline import paths
-from pipeline.datasets.carnivores import IMAGENET_CLASS
+from pipeline.datasets.carnivores import IMAGENET_CLASS, IMAGENET_CLASSES
 from pipeline.datasets.features import load_posterior
-from pipeline.datasets.images import ImageSet
+from pipeline.datasets.images import ImageSet, to_pixels
 from pipeline.evaluation.attacks import attack, random_signs
 from pipeline.evaluation.attributes import held_out_quality, read_attributes
 from pipeline.evaluation.fig5 import KINDS, LayerAttack, summarise_fig5
-from pipeline.evaluation.sampling import crossed_samples, decode_images, to_pixels
+from pipeline.evaluation.sampling import crossed_samples, decode_images
 from pipeline.models.inn import ConditionalINN
 from pipeline.models.loading import load_autoencoder, load_cinn, load_evaluator
 from pipeline.networks.layers import represent_images
@@ -26,7 +26,6 @@ __all__ = ["measure_fig5"]
 
 NETWORK = "resnet101"
 BATCH = 128
-IMAGENET_CLASSES = 1000
 
 
 def measure_fig5(params: Params, device: torch.device) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline import paths
-from pipeline.datasets.carnivores import IMAGENET_CLASS
+from pipeline.datasets.carnivores import IMAGENET_CLASS, IMAGENET_CLASSES
 from pipeline.datasets.categories import CATEGORIES, categories_of
 from pipeline.datasets.images import ImageSet
 from pipeline.evaluation.attributes import read_attributes
@@ -21,12 +21,11 @@ from pipeline.networks.loading import checkpoint_file, load_network
 from pipeline.params import Params
 from pipeline.storage import read_json, write_json, write_npz
 
-__all__ = ["measure_fig6", "predictions", "shown_rows"]
+__all__ = ["measure_fig6", "shown_rows"]
 
 NETWORKS = {"vanilla": "resnet50-fc", "stylized": "resnet50_stylized-fc"}
 """The layers that Fig. 6 compares: the same one of two networks."""
 DATASET = "generated"
-IMAGENET_CLASSES = 1000
 
 
 def measure_fig6(params: Params, device: torch.device) -> None:
@@ -88,7 +87,7 @@ def measure_fig6(params: Params, device: torch.device) -> None:
         seen[name] = Seen(
             read,
             named(nearest_classes(h.numpy(), embeddings)).reshape(grid),
-            named(predictions(network, pixels)),
+            named(represent_pixels(network, "fc", pixels).argmax(1).numpy()),
         )
         picked = z_bar.unflatten(0, grid)[torch.from_numpy(shown)][:, : settings.columns]
         arrays[f"{name}_samples"] = decode_images(decoder, picked)
@@ -122,17 +121,6 @@ def measure_fig6(params: Params, device: torch.device) -> None:
         **arrays,
     )
     write_json(paths.metrics(params.scale, "fig6"), summary)
-
-
-@torch.no_grad()
-def predictions(network: nn.Module, pixels: np.ndarray, batch_size: int = 256) -> np.ndarray:
-    """The class (R,) that a network predicts for images (R, H, W, 3) uint8."""
-    device = next(network.parameters()).device
-    parts = []
-    for part in torch.from_numpy(pixels).split(batch_size):
-        images = part.to(device).permute(0, 3, 1, 2).float().div(127.5).sub(1)
-        parts.append(network(images).argmax(1).cpu())
-    return torch.cat(parts).numpy()
 
 
 def shown_rows(truth: pd.DataFrame, count: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pipeline import paths
 from pipeline.datasets.features import load_representations
-from pipeline.datasets.images import ImageSet
+from pipeline.datasets.images import ImageSet, to_pixels
 from pipeline.evaluation.attributes import read_attributes
 from pipeline.evaluation.encoding import encode_in_batches
 from pipeline.evaluation.faithfulness import cosine_faithfulness
@@ -19,7 +19,7 @@ from pipeline.evaluation.fid import FrechetReference, KernelReference, feature_s
 from pipeline.evaluation.mahendran_vedaldi import invert_representation
 from pipeline.evaluation.perceptual_features import load_extractor
 from pipeline.evaluation.reconstruction import reconstruction_quality
-from pipeline.evaluation.sampling import conditional_samples, decode_images, to_pixels
+from pipeline.evaluation.sampling import conditional_samples, decode_images
 from pipeline.evaluation.table1 import summarise_table1
 from pipeline.models.loading import load_autoencoder, load_baseline, load_cinn, load_evaluator
 from pipeline.networks.layers import represent_pixels

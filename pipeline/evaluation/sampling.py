@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.datasets.images import to_pixels
 from pipeline.models.inn import ConditionalINN, SemanticINN
 from pipeline.parallel import run_in_threads
 
@@ -17,7 +18,6 @@ __all__ = [
     "crossed_factors",
     "crossed_samples",
     "decode_images",
-    "to_pixels",
 ]
 
 ROWS = 512
@@ -67,8 +67,3 @@ def decode_images(model: Decoder, z_bar: Tensor, batch: int = 256) -> np.ndarray
     run_in_threads(decode, range(0, len(flat), batch))
     images = torch.cat([parts[first] for first in sorted(parts)])
     return images.unflatten(0, z_bar.shape[:-1]).numpy()
-
-
-def to_pixels(images: Tensor) -> Tensor:
-    """Images (B, H, W, 3) uint8 for images (B, 3, H, W) in [-1, 1]."""
-    return images.float().add(1).mul(127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1)

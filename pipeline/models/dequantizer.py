@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import PipelineError
 from pipeline.models.autoencoder import sample_posterior
-from pipeline.storage import read_json, read_tensors
+from pipeline.models.loading import with_weights
+from pipeline.storage import read_json
 
 __all__ = ["Dequantizer", "load_dequantizer"]
 
@@ -74,12 +74,4 @@ def _layers(inputs: int, outputs: int, count: int) -> list[nn.Module]:
 def load_dequantizer(folder: Path) -> Dequantizer:
     """Read a trained dequantiser, in evaluation mode. Raises PipelineError if it does not fit."""
     model = Dequantizer(**read_json(folder / "config.json"))
-    weights = folder / "model.safetensors"
-    try:
-        model.load_state_dict(read_tensors(weights))
-    except RuntimeError as error:
-        raise PipelineError(
-            f"{weights} belongs to another model than config.json beside it describes; delete "
-            f"{folder} and run `dvc repro` again."
-        ) from error
-    return model.requires_grad_(False).eval()
+    return with_weights(model, folder / "model.safetensors").requires_grad_(False)

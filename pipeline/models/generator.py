@@ -9,12 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import PipelineError
 from pipeline.models.biggan_deep import BigGANDeep
 from pipeline.models.dequantizer import Dequantizer, load_dequantizer
 from pipeline.models.inn import ConditionalINN, InvertibleNetwork
-from pipeline.models.loading import Autoencoder, load_autoencoder
-from pipeline.storage import read_json, read_tensors
+from pipeline.models.loading import Autoencoder, load_autoencoder, with_weights
+from pipeline.storage import read_json
 
 __all__ = [
     "ClassEmbedding",
@@ -125,11 +124,9 @@ def load_generator(folder: Path) -> Generator:
     weights = folder / "model.safetensors"
     generator: Generator
     if config["kind"] == "biggan":
-        generator = BigGANDeep(**config["model"])
-        _load(generator, weights)
+        generator = with_weights(BigGANDeep(**config["model"]), weights)
     else:
-        inn = build_class_inn(**config["model"])
-        _load(inn, weights)
+        inn = with_weights(build_class_inn(**config["model"]), weights)
         decoder = load_autoencoder(folder / "decoder")
         generator = InvertibleGenerator(inn, decoder, config["model"]["features"])
     return generator.requires_grad_(False).eval()
@@ -139,13 +136,3 @@ def load_latent_generator(folder: Path) -> LatentGenerator:
     """Read a generator and its dequantiser from `generator` and `dequantizer` in a folder."""
     generator = load_generator(folder / "generator")
     return LatentGenerator(generator, load_dequantizer(folder / "dequantizer"))
-
-
-def _load(model: nn.Module, weights: Path) -> None:
-    try:
-        model.load_state_dict(read_tensors(weights))
-    except RuntimeError as error:
-        raise PipelineError(
-            f"{weights} belongs to another model than config.json beside it describes; delete "
-            f"{weights.parent} and run `dvc repro` again."
-        ) from error

@@ -27,6 +27,7 @@ __all__ = [
     "load_cinn",
     "load_evaluator",
     "load_semantic",
+    "with_weights",
 ]
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -40,19 +41,19 @@ def load_autoencoder(folder: Path) -> Autoencoder:
     config = read_json(folder / "config.json")
     kind = DigitsAutoencoder if "widths" in config else ImageAutoencoder
     model: Autoencoder = kind(**config)
-    return _with_weights(model, folder / "model.safetensors")
+    return with_weights(model, folder / "model.safetensors")
 
 
 def load_baseline(folder: Path) -> InversionDecoder:
     """Read a trained decoder of one layer, in evaluation mode."""
     model = InversionDecoder(**read_json(folder / "config.json"))
-    return _with_weights(model, folder / "model.safetensors")
+    return with_weights(model, folder / "model.safetensors")
 
 
 def load_evaluator(folder: Path) -> Evaluator:
     """Read a trained evaluator, in evaluation mode."""
     model = Evaluator(**read_json(folder / "config.json"))
-    return _with_weights(model, folder / "model.safetensors")
+    return with_weights(model, folder / "model.safetensors")
 
 
 def load_semantic(folder: Path) -> SemanticINN:
@@ -60,7 +61,7 @@ def load_semantic(folder: Path) -> SemanticINN:
     config = read_json(folder / "config.json")
     config["factors"] = dict(config["factors"])  # pairs: their order matters, and JSON sorts keys
     model = SemanticINN(**config)
-    return _with_weights(model, folder / "model.safetensors")
+    return with_weights(model, folder / "model.safetensors")
 
 
 def build_cinn(
@@ -103,10 +104,10 @@ def build_cinn(
 def load_cinn(config: Mapping[str, Any], weights: Path) -> ConditionalINN:
     """Read a trained t, in evaluation mode. `config` are the arguments of `build_cinn`."""
     model = build_cinn(**config)
-    return _with_weights(model, weights)
+    return with_weights(model, weights)
 
 
-def _with_weights(model: Model, weights: Path) -> Model:
+def with_weights(model: Model, weights: Path) -> Model:
     """Load `weights` and turn to evaluation mode; PipelineError if they are another model's."""
     try:
         model.load_state_dict(read_tensors(weights))

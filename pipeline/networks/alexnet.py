@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from pipeline.errors import PipelineError
+from pipeline.networks.inputs import IMAGENET_MEAN, IMAGENET_STD, resize
 from pipeline.torchvision_compat import torchvision
 
 __all__ = ["AlexNet", "build_alexnet"]
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class AlexNet(nn.Module):
@@ -45,10 +42,7 @@ class AlexNet(nn.Module):
 
     def prepare(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) in [-1, 1] as `features` takes them: (B, 3, size, size)."""
-        if images.shape[-2:] != (self.size, self.size):
-            larger = max(images.shape[-2:]) > self.size
-            images = F.interpolate(images, (self.size,) * 2, mode="bilinear", antialias=larger)
-        return ((images + 1) / 2 - self.mean) / self.std
+        return ((resize(images, self.size) + 1) / 2 - self.mean) / self.std
 
     def forward(self, images: Tensor) -> Tensor:
         """Log-probabilities (B, classes) of images (B, 3, H, W)."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 import pipeline.torchvision_compat  # noqa: F401 - facenet_pytorch imports torchvision
 from pipeline.errors import PipelineError
+from pipeline.networks.inputs import resize
 from pipeline.networks.width import scale_channels
 
 # isort: split
@@ -41,10 +41,7 @@ class FaceNet(InceptionResnetV1):
 
     def prepare(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) in [-1, 1] as the library takes them: (B, 3, size, size)."""
-        if images.shape[-2:] != (self.size, self.size):
-            larger = max(images.shape[-2:]) > self.size
-            images = F.interpolate(images, (self.size,) * 2, mode="bilinear", antialias=larger)
-        return images * (127.5 / 128)
+        return resize(images, self.size) * (127.5 / 128)
 
     def forward(self, images: Tensor) -> Tensor:
         """Embeddings (B, D) of length 1 of images (B, 3, H, W)."""

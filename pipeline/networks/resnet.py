@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from pipeline.errors import PipelineError
-from pipeline.networks.alexnet import IMAGENET_MEAN, IMAGENET_STD
+from pipeline.networks.inputs import IMAGENET_MEAN, IMAGENET_STD, resize
 from pipeline.networks.width import scale_channels
 from pipeline.torchvision_compat import torchvision
 
@@ -20,6 +19,7 @@ RESNET101 = (3, 4, 23, 3)
 SMALLEST = 32  # pixels of the smallest image of which layer4 leaves a pixel
 
 
+# torchvision_compat imports torchvision at run time, so that its classes have no types.
 class ResNet(torchvision.models.ResNet):  # type: ignore[name-defined,misc]
     """f: images (B, 3, H, W) in [-1, 1], of any size, -> logits (B, classes).
 
@@ -41,10 +41,7 @@ class ResNet(torchvision.models.ResNet):  # type: ignore[name-defined,misc]
 
     def prepare(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) in [-1, 1] as torchvision takes them: (B, 3, size, size)."""
-        if images.shape[-2:] != (self.size, self.size):
-            larger = max(images.shape[-2:]) > self.size
-            images = F.interpolate(images, (self.size,) * 2, mode="bilinear", antialias=larger)
-        return ((images + 1) / 2 - self.mean) / self.std
+        return ((resize(images, self.size) + 1) / 2 - self.mean) / self.std
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, classes) of images (B, 3, H, W)."""

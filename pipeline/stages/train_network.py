@@ -7,7 +7,7 @@ import torch
 
 from pipeline import paths
 from pipeline.cli import run_stage
-from pipeline.datasets.carnivores import IMAGENET_CLASS
+from pipeline.datasets.carnivores import IMAGENET_CLASS, IMAGENET_CLASSES
 from pipeline.datasets.images import ImageSet
 from pipeline.datasets.splits import data_files, load_split
 from pipeline.networks.loading import build_network, checkpoint_file
@@ -19,8 +19,6 @@ from pipeline.training.checkpoints import open_checkpoints
 from pipeline.training.log import TrainingLog
 from pipeline.training.network import accuracy, train_classifier
 from pipeline.training.recognition import train_recogniser, verification
-
-IMAGENET_CLASSES = 1000
 
 
 def train_network(params: Params, item: str, device: torch.device) -> None:

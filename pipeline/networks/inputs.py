@@ -1,0 +1,20 @@
+"""What networks do to images before their first layer."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "resize"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Of the channels of ImageNet's images in [0, 1], as torchvision's networks were trained with."""
+
+
+def resize(images: Tensor, size: int) -> Tensor:
+    """Images (B, C, H, W) at (B, C, size, size): bilinear, averaged where they become smaller."""
+    if images.shape[-2:] == (size, size):
+        return images
+    larger = max(images.shape[-2:]) > size
+    return F.interpolate(images, (size, size), mode="bilinear", antialias=larger)
