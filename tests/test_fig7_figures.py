@@ -13,9 +13,9 @@ from pipeline.errors import PipelineError
 from pipeline.evaluation.concepts import asked, concept_of
 from pipeline.figures.drawing import save_figure
 from pipeline.figures.fig7 import draw_changes, draw_fig7, draw_figS8, draw_figS9, load_edits
+from pipeline.figures.plots import PLOTS
 from pipeline.reporting.claims import CLAIMS
 from pipeline.reporting.tables import edits_table, fid_table, write_table
-from pipeline.stages.plot import plot_fig7
 from pipeline.storage import read_json, write_json, write_npz
 
 HEADS = ("hair", "glasses", "gender", "beard", "age", "smile")
@@ -217,7 +217,7 @@ def test_the_stage_writes_every_file_the_same_each_time(tmp_path: Path) -> None:
     names = {f"{stem}.{suffix}" for stem in ("fig7", "figS8", "figS9", "changes")
              for suffix in ("png", "pdf")}  # fmt: skip
     names |= {f"{stem}.{suffix}" for stem in ("edits", "fid") for suffix in ("csv", "md", "tex")}
-    plot_fig7(summary(), tmp_path / "fig7.npz", tmp_path / "first")
+    PLOTS["fig7"](summary(), tmp_path / "fig7.npz", tmp_path / "first")
     assert {path.name for path in (tmp_path / "first").iterdir()} == names
     save_figure(draw_changes(summary()), tmp_path / "second" / "changes")
     for suffix in ("png", "pdf"):
