@@ -29,6 +29,7 @@ __all__ = [
     "prepared",
     "reports",
     "representations",
+    "rows",
     "semantic",
     "stargan",
     "training",
@@ -58,6 +59,11 @@ def representations(name: str, layer: str) -> Path:
 def code() -> Path:
     """Folder of JSON files, one per stage: the modules that it runs, by content."""
     return Path("data/code")
+
+
+def rows() -> Path:
+    """Folder of JSON files, one per data set: the rows of params.yaml that are about it."""
+    return Path("data/rows")
 
 
 def evaluations(figure: str) -> Path:

@@ -29,7 +29,7 @@ def item_of(stage: str) -> list[str]:
     """The arguments of a stage, or of a command beside them."""
     if stage == "edit_image":
         return ["me.png", "--factor", "Smiling", "--donor", "friend.png"]
-    if stage in {"choose", "claims", "code", "inspect", "report"}:
+    if stage in {"choose", "claims", "code", "inspect", "report", "rows"}:
         return []
     if stage in {"evaluate", "plot"}:
         return ["fig4"]
@@ -265,7 +265,7 @@ def test_a_missing_list_of_celeba(celeba: Path, refused: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "stage", sorted({*STAGES} - {"prepare", "choose", "code", "report", "edit_image"})
+    "stage", sorted({*STAGES} - {"prepare", "choose", "code", "report", "rows", "edit_image"})
 )
 def test_inputs_that_were_never_made(stage: str, refused: Any) -> None:
     assert refused(stage).endswith("is missing; `dvc repro` makes it.")

@@ -1,5 +1,6 @@
 """dvc.yaml says what the code does: modules, settings, paths, items, for every scale."""
 
+import dataclasses
 import functools
 import os
 import re
@@ -16,6 +17,7 @@ from pipeline import paths
 from pipeline.imports import PLUMBING, stage_modules
 from pipeline.params import Params, load_params
 from pipeline.stages.code import code
+from pipeline.stages.rows import rows
 from pipeline.storage import read_json
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,6 +30,10 @@ SCRIPTS = {
     for path in (ROOT / "pipeline/stages").glob("*.py")
     if path.stem not in {"__init__", *COMMANDS}
 }
+
+
+TABLES = {"networks", "features", "layers", "baselines"}
+"""Parts of params.yaml of which data/rows/<dataset>.json holds what is about a data set."""
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +152,30 @@ def test_the_modules_of_a_stage_are_named_by_content(
     }
 
 
+def test_the_rows_of_a_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A layer added to one data set changes nothing of another; the order of layers counts."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(ROOT / "scales", tmp_path / "scales")
+    monkeypatch.chdir(tmp_path)
+    params = load_params()
+
+    def written(layers: list[str]) -> dict[str, bytes]:
+        rows(dataclasses.replace(params, layers={name: params.layers[name] for name in layers}))
+        return {path.stem: path.read_bytes() for path in paths.rows().iterdir()}
+
+    names = list(params.layers)
+    before = written(names)
+    assert set(before) == {row.dataset for row in params.features.values()}
+    content = read_json(paths.rows() / "animals.json")
+    assert [row["name"] for row in content["layers"]] == [
+        name for name, row in params.layers.items() if row.dataset == "animals"
+    ]
+    assert {row["name"] for row in content["networks"]} == {"alexnet", "resnet101"}
+    fewer, turned = written(names[:-1]), written(names[::-1])
+    assert {name for name in before if before[name] != fewer[name]} == {"generated"}
+    assert before["animals"] != turned["animals"] and before["digits"] == turned["digits"]
+
+
 def test_files_that_modules_read_are_dependencies(graphs: Any) -> None:
     declared = set().union(*(inputs(stage) for stage in graphs("laptop")[1].values()))
     files = {
@@ -167,12 +197,15 @@ def test_a_stage_declares_the_settings_it_reads(
     expected = read_keys(SCRIPTS[family])
     for name, stage in of_family(stages, family).items():
         item = name.partition("@")[2]
+        by_rows = {path for path in inputs(stage) if Path(path).parent == paths.rows()}
         row = {**params.layers, **params.baselines}.get(item)
         entries = {item, row.dataset} if row else {item}
         declared = {
             (file.def_path, key) for file in stage.params for key in file.params if key != "scale"
         }
-        assert {key.split(".")[0] for _, key in declared} == expected
+        found = {key.split(".")[0] for _, key in declared}
+        assert found | (TABLES & expected if by_rows else set()) == expected
+        assert not (by_rows and found & TABLES)
         for file, key in declared:
             section, _, entry = key.partition(".")
             in_scale = hasattr(params.settings, section)
@@ -193,6 +226,7 @@ def test_paths_are_those_of_the_code(graphs: Any, scale: str) -> None:
         known.add(paths.figures(scale, dataset))
     generated = (paths.prepared, paths.posteriors, paths.semantic, paths.autoencoder)
     known |= {f("generated") for f in generated} | {paths.generator(), paths.dequantizer()}
+    known |= {paths.rows(), *(paths.rows() / f"{f.dataset}.json" for f in params.features.values())}
     known |= {paths.network(network) for network in params.networks}
     known |= {f(name) for name in params.features for f in (paths.features, paths.fingerprint)}
     for name, layer in params.layers.items():
@@ -272,6 +306,7 @@ def test_inspecting_a_layer_needs_nothing_of_others(
         "choose",
         "code",
         "inspect",
+        "rows",
         f"fingerprint@{network}",
         f"train_network@{network}",
         f"extract@{network}",
