@@ -15,9 +15,11 @@ and is run as `python -m pipeline.stages.train_thing ITEM`.
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import difflib
 import errno
+import gc
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
@@ -60,6 +62,9 @@ def run_stage(
     if section:
         parser.add_argument("item", help=f"one of the items of {section} in scales/<scale>.yaml")
     item = getattr(parser.parse_args(argv), "item", "")
+    atexit.register(
+        gc.freeze
+    )  # looking for garbage in torch's modules makes the exit a second longer
     with report_errors():
         params = load_params()
         if section:
