@@ -232,7 +232,7 @@ def test_a_slim_network_learns() -> None:
     x = (kinds[label] + phase).sin()[:, None] * colour
     network = build_alexnet(4, width=0.1, size=64)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
-    for step in range(60):
+    for step in range(100):
         chosen = torch.arange(step * 40, step * 40 + 40) % 200
         optimizer.zero_grad()
         F.cross_entropy(network(x[chosen]), label[chosen]).backward()
