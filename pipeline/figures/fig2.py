@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
+from pipeline.figures.arrays import open_arrays
 from pipeline.figures.sheet import RIGHT, Sheet, draw_sheet, gaps, size_in_words
 
 __all__ = ["draw_fig2", "draw_figS4", "draw_figS5", "load_examples"]
@@ -38,20 +39,15 @@ def load_examples(path: Path) -> dict[str, Any]:
     Raises:
         PipelineError: the file or one of the arrays is missing.
     """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {
-                "inputs": arrays["inputs"],
-                "names": arrays["names"],
-                "layers": {
-                    layer: {method: arrays[f"{layer}_{method}"] for method in METHODS}
-                    for layer in LAYERS
-                },
-            }
-    except (OSError, KeyError, ValueError) as error:
-        raise PipelineError(
-            f"{path} holds no examples ({error}): run `dvc repro -f evaluate@table1`."
-        ) from error
+    with open_arrays(path, "examples") as arrays:
+        return {
+            "inputs": arrays["inputs"],
+            "names": arrays["names"],
+            "layers": {
+                layer: {method: arrays[f"{layer}_{method}"] for method in METHODS}
+                for layer in LAYERS
+            },
+        }
 
 
 def draw_fig2(examples: Mapping[str, Any], meta: Mapping[str, Any]) -> Figure:

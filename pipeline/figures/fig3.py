@@ -19,7 +19,7 @@ import numpy as np
 import seaborn
 from matplotlib.figure import Figure
 
-from pipeline.errors import PipelineError
+from pipeline.figures.arrays import open_arrays
 from pipeline.figures.drawing import figure_style
 from pipeline.figures.sheet import RIGHT, WIDTH, Sheet, draw_sheet, gaps, size_in_words
 
@@ -63,17 +63,12 @@ def load_samples(path: Path) -> dict[str, Any]:
     Raises:
         PipelineError: the file or one of its arrays is missing.
     """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            found = dict(arrays)
+    with open_arrays(path, "samples") as arrays:
+        found = dict(arrays)
         for layer in found["layers"]:
             for kind in ("samples", "mean", "variance"):
                 found[f"{layer}_{kind}"]
         return {name: found[name] for name in ("inputs", "reconstructions", "variances")} | found
-    except (OSError, KeyError, ValueError) as error:
-        raise PipelineError(
-            f"{path} holds no samples ({error}): run `dvc repro -f evaluate@{path.stem}`."
-        ) from error
 
 
 def draw_fig3(samples: Mapping[str, Any], summary: Mapping[str, Any]) -> Figure:

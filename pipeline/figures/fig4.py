@@ -22,6 +22,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
+from pipeline.figures.arrays import open_arrays
 from pipeline.figures.drawing import figure_style
 
 __all__ = ["curves_of", "draw_fig4", "draw_figS7", "load_grids"]
@@ -90,20 +91,15 @@ def load_grids(path: Path) -> dict[str, dict[str, Any]]:
     Raises:
         PipelineError: the file or one of the arrays is missing.
     """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {
-                moment: {
-                    "step": int(arrays[f"{moment}_step"]),
-                    "inputs": arrays[f"{moment}_inputs"],
-                    "samples": arrays[f"{moment}_samples"],
-                }
-                for moment in MOMENTS
+    with open_arrays(path, "sample grids") as arrays:
+        return {
+            moment: {
+                "step": int(arrays[f"{moment}_step"]),
+                "inputs": arrays[f"{moment}_inputs"],
+                "samples": arrays[f"{moment}_samples"],
             }
-    except (OSError, KeyError, ValueError) as error:
-        raise PipelineError(
-            f"{path} holds no sample grids ({error}): run `dvc repro -f evaluate@fig4`."
-        ) from error
+            for moment in MOMENTS
+        }
 
 
 def draw_fig4(

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from pipeline.errors import PipelineError
+from pipeline.figures.arrays import open_arrays
 from pipeline.figures.drawing import figure_style
 from pipeline.figures.sheet import RIGHT, WIDTH, Sheet, draw_sheet, gaps, size_in_words
 
@@ -38,19 +38,14 @@ def load_attacks(path: Path) -> dict[str, Any]:
     Raises:
         PipelineError: the file or one of its arrays is missing.
     """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            found = dict(arrays)
+    with open_arrays(path, "attacks") as arrays:
+        found = dict(arrays)
         for kind in KINDS:
             for name in ("images", "predictions"):
                 found[f"{kind}_{name}"]
             for layer in found["layers"]:
                 found[f"{layer}_{kind}"]
         return found
-    except (OSError, KeyError, ValueError) as error:
-        raise PipelineError(
-            f"{path} holds no attacks ({error}): run `dvc repro -f evaluate@fig5`."
-        ) from error
 
 
 def draw_fig5(attacks: Mapping[str, Any], summary: Mapping[str, Any]) -> Figure:

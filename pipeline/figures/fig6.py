@@ -19,8 +19,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from pipeline.errors import PipelineError
 from pipeline.evaluation.fig6 import KINDS
+from pipeline.figures.arrays import open_arrays
 from pipeline.figures.drawing import figure_style
 from pipeline.figures.sheet import WIDTH, Sheet, draw_sheet, gaps, size_in_words
 
@@ -54,13 +54,8 @@ def load_texture_samples(path: Path) -> dict[str, Any]:
         PipelineError: the file or one of its arrays is missing.
     """
     names = ("inputs", "kinds", *(f"{name}_samples" for name in NETWORKS))
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in names}
-    except (OSError, KeyError, ValueError) as error:
-        raise PipelineError(
-            f"{path} holds no samples ({error}): run `dvc repro -f evaluate@fig6`."
-        ) from error
+    with open_arrays(path, "samples") as arrays:
+        return {name: arrays[name] for name in names}
 
 
 def draw_fig6(samples: Mapping[str, Any], summary: Mapping[str, Any]) -> Figure:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.concepts import EFFECTS, asked, concept_of, in_order
+from pipeline.figures.arrays import open_arrays
 from pipeline.figures.drawing import figure_style
 from pipeline.figures.sheet import RIGHT, WIDTH, Sheet, draw_sheet, gaps, size_in_words
 
@@ -48,13 +49,8 @@ def load_edits(path: Path) -> dict[str, Any]:
         PipelineError: the file or one of the arrays is missing.
     """
     names = ("inputs", "reconstructions", *METHODS, "attributes", "values")
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in names}
-    except (OSError, KeyError, ValueError) as error:
-        raise PipelineError(
-            f"{path} holds no edits ({error}): run `dvc repro -f evaluate@fig7`."
-        ) from error
+    with open_arrays(path, "edits") as arrays:
+        return {name: arrays[name] for name in names}
 
 
 def draw_fig7(edits: Mapping[str, Any], summary: Mapping[str, Any]) -> Figure:
