@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import isqrt
 
 import torch
@@ -15,9 +16,11 @@ __all__ = ["LinearPrediction", "ridge_regression"]
 
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 HELD_OUT = 10  # every tenth image chooses the penalty
-POSITIONS, INPUTS = 5, 1600
+POSITIONS, INPUTS = 5, 4000
 """Rows and columns of a spatial z that are told apart at least, if there are so many; and more if
 there are at most so many numbers then: the regression takes their cube."""
+ROWS = 4000
+"""Images whose products are summed up at once."""
 
 
 class LinearPrediction(nn.Module):
@@ -48,9 +51,10 @@ class LinearPrediction(nn.Module):
 
     def fit(self, z: Tensor, z_bar: Tensor) -> None:
         """Find the coefficients from z (R, *shape) and z_bar (R, features) of the same images."""
-        inputs = torch.cat([self._flat(part) for part in z.split(2000)])
+        inputs = torch.cat([self._flat(part) for part in z.split(ROWS)])
         self.standardize.fit(inputs)
-        inputs = self.standardize(inputs)
+        for part in inputs.split(ROWS):  # in place: these are gigabytes
+            part.copy_(self.standardize(part))
         weight, bias = ridge_regression(inputs, z_bar.float())
         self.linear.weight.copy_(weight)
         self.linear.bias.copy_(bias)
@@ -69,31 +73,69 @@ def ridge_regression(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     The penalty is the one of PENALTIES, times R, under which every tenth row is predicted best
     from the others; then all rows are used.
     """
-    held_out = torch.arange(len(inputs), device=inputs.device) % HELD_OUT == 0
+    held_out = slice(None, None, HELD_OUT)
+    origin = (inputs.mean(0), targets.mean(0))  # near which float32 sums up products well
+    every = _Normal.sum_up(inputs, targets, origin)
     best, penalty = torch.inf, PENALTIES[-1]
     if len(inputs) > HELD_OUT:
-        seen = _Normal(inputs[~held_out], targets[~held_out])
+        seen = every.without(_Normal.sum_up(inputs[held_out], targets[held_out], origin))
         for candidate in PENALTIES:
             weight, bias = seen.solve(candidate)
             predicted = inputs[held_out] @ weight.T + bias
             error = (predicted - targets[held_out]).square().mean().item()
             if error < best:
                 best, penalty = error, candidate
-    return _Normal(inputs, targets).solve(penalty)
+    return every.solve(penalty)
 
 
+@dataclass(frozen=True)
 class _Normal:
-    """The normal equations of a regression, in double precision."""
+    """The normal equations of a regression: sums over `count` rows, in double precision.
 
-    def __init__(self, inputs: Tensor, targets: Tensor) -> None:
-        self.mean, self.target_mean = inputs.mean(0), targets.mean(0)
-        centred = inputs - self.mean
-        self.count = len(inputs)
-        self.gram = (centred.T @ centred).double()
-        self.moment = (centred.T @ (targets - self.target_mean)).double()
+    Of inputs (F,), targets (N,), inputs by inputs (F, F) and inputs by targets (F, N), all about
+    an origin, (F,) and (N,).
+    """
+
+    origin: tuple[Tensor, Tensor]
+    count: int
+    inputs: Tensor
+    targets: Tensor
+    gram: Tensor
+    moment: Tensor
+
+    @classmethod
+    def sum_up(cls, inputs: Tensor, targets: Tensor, origin: tuple[Tensor, Tensor]) -> _Normal:
+        sums: list[Tensor] = []
+        for x, y in zip(inputs.split(ROWS), targets.split(ROWS), strict=True):
+            x, y = x - origin[0], y - origin[1]
+            parts = (x.sum(0), y.sum(0), _gram(x), x.T @ y)
+            sums = sums or [torch.zeros_like(part, dtype=torch.float64) for part in parts]
+            for total, part in zip(sums, parts, strict=True):
+                total += part
+        return cls(origin, len(inputs), *sums)
+
+    def without(self, part: _Normal) -> _Normal:
+        """The equations of the rows that are not in `part`."""
+        return _Normal(
+            self.origin,
+            self.count - part.count,
+            self.inputs - part.inputs,
+            self.targets - part.targets,
+            self.gram - part.gram,
+            self.moment - part.moment,
+        )
 
     def solve(self, penalty: float) -> tuple[Tensor, Tensor]:
-        ridge = self.gram.clone()
+        """Weight (N, F) and bias (N,) for a penalty per row."""
+        x, y = self.inputs / self.count, self.targets / self.count
+        ridge = self.gram - self.count * torch.outer(x, x)
         ridge.diagonal().add_(penalty * self.count)
-        weight = torch.cholesky_solve(self.moment, torch.linalg.cholesky(ridge)).T.to(self.mean)
-        return weight, self.target_mean - weight @ self.mean
+        moment = self.moment - self.count * torch.outer(x, y)
+        weight = torch.cholesky_solve(moment, torch.linalg.cholesky(ridge)).T
+        bias = self.origin[1] + y - weight @ (self.origin[0] + x)
+        return weight.to(self.origin[0]), bias.to(self.origin[1])
+
+
+def _gram(x: Tensor) -> Tensor:
+    """x^T x, of which NumPy computes one half and mirrors it: on a CPU it takes half as long."""
+    return torch.from_numpy(x.numpy().T @ x.numpy()) if x.is_cpu else x.T @ x
