@@ -160,9 +160,9 @@ def test_examples_are_read_from_npz(tmp_path: Path) -> None:
             assert np.array_equal(found["layers"][layer][method], array)
     del arrays["fc7_mahendran"]
     write_npz(tmp_path / "table1.npz", **arrays)
-    for name in ("table1.npz", "missing.npz"):
+    for folder in (tmp_path, tmp_path / "missing"):
         with pytest.raises(PipelineError, match="evaluate@table1"):
-            load_examples(tmp_path / name)
+            load_examples(folder / "table1.npz")
 
 
 def change(part: str, array: Any) -> dict[str, Any]:

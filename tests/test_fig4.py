@@ -199,7 +199,7 @@ def test_grids_are_read_from_npz(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="evaluate@fig4"):
         load_grids(tmp_path / "fig4.npz")
     with pytest.raises(PipelineError, match="evaluate@fig4"):
-        load_grids(tmp_path / "other.npz")
+        load_grids(tmp_path / "missing" / "fig4.npz")
 
 
 def test_bad_arrays_are_refused(numbers: dict[str, Any]) -> None:

@@ -361,7 +361,7 @@ def test_arrays_that_do_not_fit_are_refused(
 
 def test_a_file_without_edits_names_the_stage(tmp_path: Path, shown: dict[str, Any]) -> None:
     with pytest.raises(PipelineError, match=r"evaluate@fig7"):
-        load_edits(tmp_path / "none.npz")
-    write_npz(tmp_path / "part.npz", inputs=shown["inputs"])
+        load_edits(tmp_path / "fig7.npz")
+    write_npz(tmp_path / "fig7.npz", inputs=shown["inputs"])
     with pytest.raises(PipelineError, match=r"reconstructions.*evaluate@fig7"):
-        load_edits(tmp_path / "part.npz")
+        load_edits(tmp_path / "fig7.npz")
