@@ -4,6 +4,8 @@
 # The Python that makes the virtual environment; found if not given.
 PYTHON ?=
 VENV ?= .venv
+# Stages that run at the same time: if not given, two on a CPU, one with a GPU.
+JOBS ?=
 # Processes that share the tests.
 TEST_JOBS ?= 2
 # Handed to pytest: make test ARGS="-k inn"
@@ -33,7 +35,8 @@ reproduce: $(INSTALLED) ## every table and figure, at the scale params.yaml name
 	@# A downloaded archive has no .git: tell DVC so, in a file git does not track.
 	@git rev-parse --git-dir >/dev/null 2>&1 || grep -qs no_scm .dvc/config.local \
 	    || $(PY) -m dvc config --local core.no_scm true
-	@$(WITH_VENV) python -m dvc repro
+	@$(PY) -m pipeline.reproduce $(if $(JOBS),--jobs $(JOBS))
+	@$(WITH_VENV) python -m dvc repro --quiet
 	@$(PY) -m pipeline.stages.report
 	@echo "Done. Open reports/index.html, or read reports/README.md."
 

@@ -1,0 +1,132 @@
+"""Stages at the same time: what runs, in which order, and what happens when one fails."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import PipelineError
+from pipeline.reproduce import out_of_date, remaining_seconds, run_stages, stage_graph
+
+GRAPH = {
+    "data": frozenset[str](),
+    "network": frozenset({"data"}),
+    "encoder": frozenset({"data"}),
+    "t": frozenset({"network", "encoder"}),
+    "figure": frozenset({"t"}),
+}
+
+# Each of two stages waits for the other to have begun.
+MEET = (
+    "import pathlib, sys, time; mine, other = sys.argv[1:]; pathlib.Path(mine).write_text('');\n"
+    "for _ in range(600):\n"
+    "    if pathlib.Path(other).exists(): break\n"
+    "    time.sleep(0.1)\n"
+    "else: sys.exit('alone')\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("changed", "found"),
+    [
+        ({"data"}, {"data", "network", "encoder", "t", "figure"}),
+        ({"encoder"}, {"encoder", "t", "figure"}),
+        ({"figure"}, {"figure"}),
+        (set(), set()),
+    ],
+)
+def test_what_follows_a_change_is_out_of_date(changed: set[str], found: set[str]) -> None:
+    part = out_of_date(GRAPH, changed)
+    assert set(part) == found
+    assert all(part[name] == GRAPH[name] & found for name in found)
+
+
+def test_the_longest_way_to_the_end_is_most_urgent() -> None:
+    costs: dict[str, Any] = {"network": {"seconds": 5}, "encoder": {"seconds": 40}}
+    seconds = remaining_seconds(GRAPH, costs)
+    assert seconds == {"data": 43, "network": 7, "encoder": 42, "t": 2, "figure": 1}
+
+
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A folder with a graph of four stages, whose commands a test may change before `write`."""
+    if shutil.which("git") is None:
+        pytest.skip("DVC needs git")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    (tmp_path / "meet.py").write_text(MEET)
+    for command in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
+        subprocess.run(command, check=True, capture_output=True)
+    return {
+        "first": "echo $OMP_NUM_THREADS > first",
+        "left": "python meet.py left.begun right.begun && echo 1 > left",
+        "right": "python meet.py right.begun left.begun && echo 1 > right",
+        "last": "cat left right > last",
+    }
+
+
+def write(commands: dict[str, str]) -> None:
+    needs = {"first": [], "left": ["first"], "right": ["first"], "last": ["left", "right"]}
+    stages = {
+        name: {"cmd": commands[name], "deps": needs[name], "outs": [name]} for name in commands
+    }
+    Path("dvc.yaml").write_text(json.dumps({"stages": stages}))
+
+
+def run(jobs: int, threads: int = 1) -> None:
+    graph = stage_graph()
+    run_stages(graph, dict.fromkeys(graph, 1.0), jobs, threads)
+
+
+def test_independent_stages_run_at_the_same_time(commands: dict[str, str]) -> None:
+    write(commands)
+    assert stage_graph()["last"] == {"left", "right"}
+    run(jobs=2, threads=3)
+    assert Path("first").read_text() == "3\n"
+    assert Path("last").read_text() == "1\n1\n"
+    said = subprocess.run([sys.executable, "-m", "dvc", "status"], capture_output=True, text=True)
+    assert "up to date" in said.stdout
+
+
+def test_a_failure_ends_the_run_after_what_is_running(
+    commands: dict[str, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    commands["left"] = "python meet.py left.begun right.begun && echo no such thing && exit 1"
+    commands["right"] = "python meet.py right.begun left.begun && sleep 1 && echo 1 > right"
+    write(commands)
+    with pytest.raises(PipelineError, match=r"stage left failed.*again"):
+        run(jobs=2)
+    assert "no such thing" in capfd.readouterr().err
+    assert Path("right").exists() and not Path("last").exists()
+    commands["left"] = "echo 1 > left"
+    write(commands)
+    run(jobs=1)
+    assert Path("last").exists()
+
+
+def test_an_interruption_reaches_the_stages(commands: dict[str, str]) -> None:
+    commands["left"] = "touch left.begun && exec sleep 600"
+    write(commands)
+    program = (
+        "from tests.test_reproduce import run\n"
+        "try: run(2)\n"
+        "except KeyboardInterrupt: print('interrupted')\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        for _ in range(600):
+            if Path("left.begun").exists():
+                break
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    assert said.endswith("interrupted\n")
