@@ -240,7 +240,7 @@ def test_gamma_learns_faster() -> None:
 
 
 @pytest.mark.parametrize(
-    ("architecture", "steps", "share"), [("biggan", 300, 0.95), ("convolutional", 200, 0.6)]
+    ("architecture", "steps", "share"), [("biggan", 800, 0.95), ("convolutional", 200, 0.6)]
 )
 def test_an_autoencoder_learns(tmp_path: Path, architecture: str, steps: int, share: float) -> None:
     changes: dict[str, Any] = {"architecture": architecture, "steps": steps}
