@@ -36,12 +36,11 @@ reproduce: $(INSTALLED) ## every table and figure, at the scale params.yaml name
 	@git rev-parse --git-dir >/dev/null 2>&1 || grep -qs no_scm .dvc/config.local \
 	    || $(PY) -m dvc config --local core.no_scm true
 	@$(PY) -m pipeline.reproduce $(if $(JOBS),--jobs $(JOBS))
-	@$(WITH_VENV) python -m dvc repro --quiet
 	@$(PY) -m pipeline.stages.report
 	@echo "Done. Open reports/index.html, or read reports/README.md."
 
 test: $(INSTALLED_TEST) ## the unit tests and the whole graph at scale smoke
-	@$(WITH_VENV) OMP_NUM_THREADS=1 python -m pytest -n $(TEST_JOBS) --dist loadfile $(ARGS)
+	@$(WITH_VENV) OMP_NUM_THREADS=1 python -m pytest -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(INSTALLED_TEST) ## ruff and mypy
 	@$(PY) -m ruff check .

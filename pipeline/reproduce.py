@@ -3,8 +3,8 @@
     python -m pipeline.reproduce --jobs 2
 
 `dvc repro` runs one stage after the other, and most stages gain little from a second core: two at
-once, each with half of the cores, take two thirds of the time. Every stage is run by a
-`dvc repro --single-item` of its own; DVC's locks keep these apart.
+once, each with half of the cores, take two thirds of the time. Stages are run by
+`dvc repro --single-item`, several short ones by one; DVC's locks keep these apart.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import cache
 from graphlib import TopologicalSorter
+from itertools import accumulate
 from pathlib import Path
 
 from pipeline import paths
@@ -29,10 +30,16 @@ from pipeline.params import Params, load_params
 from pipeline.runtime import available_cores
 from pipeline.storage import read_json
 
-__all__ = ["out_of_date", "remaining_seconds", "run_stages", "stage_graph"]
+__all__ = ["next_batch", "out_of_date", "remaining_seconds", "run_stages", "stage_graph"]
 
 Graph = Mapping[str, frozenset[str]]
 """The stages that each stage needs."""
+
+Costs = Mapping[str, Mapping[str, float]]
+"""What stages took in an earlier run, as in reports/<scale>/cost.json."""
+
+SHORT = 20
+"""Seconds of work that are handed to DVC at once: it takes some itself to begin."""
 
 
 def stage_graph() -> Graph:
@@ -53,29 +60,41 @@ def out_of_date(graph: Graph, changed: set[str]) -> Graph:
     return {name: graph[name] & chosen for name in graph if name in chosen}
 
 
-def remaining_seconds(graph: Graph, costs: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Seconds from the start of each stage to the end of all that wait for it, if none waits.
-
-    `costs` are those of an earlier run; a stage without takes a second.
-    """
+def remaining_seconds(graph: Graph, costs: Costs) -> dict[str, float]:
+    """Seconds from the start of each stage to the end of all that wait for it, if none waits."""
     later = {name: [other for other in graph if name in graph[other]] for name in graph}
 
     @cache
     def seconds(name: str) -> float:
-        own = costs.get(name, {}).get("seconds", 1.0)
-        return own + max((seconds(other) for other in later[name]), default=0.0)
+        return _seconds(name, costs) + max(map(seconds, later[name]), default=0.0)
 
     return {name: seconds(name) for name in graph}
 
 
-def run_stages(graph: Graph, urgency: Mapping[str, float], jobs: int, threads: int) -> None:
+def _seconds(name: str, costs: Costs) -> float:
+    """What a stage takes; a second where that is not known."""
+    return costs.get(name, {}).get("seconds", 1.0)
+
+
+def next_batch(ready: Sequence[str], costs: Costs, jobs: int) -> list[str]:
+    """The first of the stages that may run, and those after it that are handed to DVC with it.
+
+    A batch takes no more than `SHORT` seconds, or is a single stage, and leaves as many to others.
+    """
+    most = max(1, len(ready) // (2 * jobs))
+    spent = accumulate(_seconds(name, costs) for name in ready[:most])
+    return list(ready[: max(1, sum(seconds <= SHORT for seconds in spent))])
+
+
+def run_stages(graph: Graph, costs: Costs, jobs: int, threads: int) -> None:
     """Run every stage of the graph after those it needs, `jobs` at once, the most urgent first.
 
     Each has `threads` CPU threads where params.yaml says auto. Raises PipelineError where a stage
     fails, after those that were running have ended; none is begun then.
     """
     environment = _environment() | {"OMP_NUM_THREADS": str(threads)}
-    running: dict[Future[str], tuple[str, subprocess.Popen[str]]] = {}
+    urgency = remaining_seconds(graph, costs)
+    running: dict[Future[str], tuple[list[str], subprocess.Popen[str]]] = {}
     ready: list[str] = []
     order = TopologicalSorter(graph)
     order.prepare()
@@ -85,12 +104,13 @@ def run_stages(graph: Graph, urgency: Mapping[str, float], jobs: int, threads: i
             while order.is_active():
                 ready = sorted([*ready, *order.get_ready()], key=lambda name: -urgency[name])
                 while ready and len(running) < jobs:
-                    name = ready.pop(0)
-                    started += 1
-                    print(f"[{started}/{len(graph)}] {name}", flush=True)
+                    batch = next_batch(ready, costs, jobs)
+                    ready = ready[len(batch) :]
+                    started += len(batch)
+                    print(f"[{started}/{len(graph)}] {', '.join(batch)}", flush=True)
                     # In a session of its own, so that an interruption reaches it once: from here.
                     process = subprocess.Popen(
-                        _COMMAND + ["--wait-for-lock", "repro", "--single-item", name],
+                        [*_COMMAND, "--wait-for-lock", "repro", "--single-item", *batch],
                         env=environment,
                         stdin=subprocess.DEVNULL,
                         stdout=subprocess.PIPE,
@@ -98,16 +118,17 @@ def run_stages(graph: Graph, urgency: Mapping[str, float], jobs: int, threads: i
                         text=True,
                         start_new_session=True,
                     )
-                    running[pool.submit(_output, process)] = (name, process)
+                    running[pool.submit(_output, process)] = (batch, process)
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    name, process = running.pop(future)
+                    batch, process = running.pop(future)
                     if process.returncode:
                         print(future.result(), file=sys.stderr, end="")
+                        which = "the stage" if len(batch) == 1 else "one of the stages"
                         raise PipelineError(
-                            f"the stage {name} failed, see above; run the same command again to "
-                            "go on from there."
+                            f"{which} {', '.join(batch)} failed, see above; run the same command "
+                            "again to go on from there."
                         )
-                    order.done(name)
+                    order.done(*batch)
         except KeyboardInterrupt:
             for _, process in running.values():
                 os.killpg(process.pid, signal.SIGINT)
@@ -173,7 +194,8 @@ def main() -> None:
             costs = paths.costs(params.scale)
             known = read_json(costs) if costs.exists() else {}
             threads = max(1, available_cores() // jobs)
-            run_stages(graph, remaining_seconds(graph, known), jobs, threads)
+            run_stages(graph, known, jobs, threads)
+            _dvc("repro")  # finds nothing to do
 
 
 if __name__ == "__main__":

@@ -13,7 +13,14 @@ from typing import Any
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.reproduce import out_of_date, remaining_seconds, run_stages, stage_graph
+from pipeline.reproduce import (
+    SHORT,
+    next_batch,
+    out_of_date,
+    remaining_seconds,
+    run_stages,
+    stage_graph,
+)
 
 GRAPH = {
     "data": frozenset[str](),
@@ -54,6 +61,25 @@ def test_the_longest_way_to_the_end_is_most_urgent() -> None:
     assert seconds == {"data": 43, "network": 7, "encoder": 42, "t": 2, "figure": 1}
 
 
+@pytest.mark.parametrize(
+    ("count", "seconds", "jobs", "found"),
+    [
+        (1, 1.0, 2, 1),
+        (3, 1.0, 2, 1),
+        (22, 1.0, 2, 5),  # as many again for each job
+        (22, 1.0, 1, 11),
+        (22, SHORT / 3, 2, 3),
+        (22, SHORT + 1.0, 2, 1),
+    ],
+)
+def test_short_stages_are_handed_on_together(
+    count: int, seconds: float, jobs: int, found: int
+) -> None:
+    ready = [str(number) for number in range(count)]
+    costs = {name: {"seconds": seconds} for name in ready}
+    assert next_batch(ready, costs, jobs) == ready[:found]
+
+
 @pytest.fixture
 def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """A folder with a graph of four stages, whose commands a test may change before `write`."""
@@ -82,7 +108,7 @@ def write(commands: dict[str, str]) -> None:
 
 def run(jobs: int, threads: int = 1) -> None:
     graph = stage_graph()
-    run_stages(graph, dict.fromkeys(graph, 1.0), jobs, threads)
+    run_stages(graph, {}, jobs, threads)
 
 
 def test_independent_stages_run_at_the_same_time(commands: dict[str, str]) -> None:
@@ -93,6 +119,20 @@ def test_independent_stages_run_at_the_same_time(commands: dict[str, str]) -> No
     assert Path("last").read_text() == "1\n1\n"
     said = subprocess.run([sys.executable, "-m", "dvc", "status"], capture_output=True, text=True)
     assert "up to date" in said.stdout
+
+
+def test_a_failure_among_several_is_told(
+    commands: dict[str, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    stages = {
+        name: {"cmd": f"test {name} != b && echo {name} > {name}", "outs": [name]}
+        for name in "abcd"
+    }
+    Path("dvc.yaml").write_text(json.dumps({"stages": stages}))
+    with pytest.raises(PipelineError, match="one of the stages a, b failed.*again"):
+        run(jobs=1)
+    assert "failed to reproduce 'b'" in capfd.readouterr().err
+    assert Path("a").exists() and not Path("c").exists()
 
 
 def test_a_failure_ends_the_run_after_what_is_running(
