@@ -122,7 +122,7 @@ def test_a_stage_depends_on_the_modules_it_imports(graphs: Any, family: str) -> 
     expected = {"pipeline"} if family == "code" else {f"data/code/{family}.json"}
     for stage in of_family(graphs("laptop")[1], family).values():
         declared = {path for path in inputs(stage) if path.startswith(("pipeline", "data/code"))}
-        assert {path for path in declared if Path(path).suffix != ".mplstyle"} == expected
+        assert {p for p in declared if Path(p).suffix not in {".css", ".mplstyle"}} == expected
 
 
 def test_the_modules_of_a_stage_are_named_by_content(

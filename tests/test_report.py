@@ -15,8 +15,10 @@ from synthetic_fig4 import write_results
 
 from pipeline import paths
 from pipeline.errors import PipelineError
+from pipeline.params import load_params
+from pipeline.reporting.captions import FIGURES
 from pipeline.reporting.claims import decide_claims
-from pipeline.reporting.report import write_report
+from pipeline.reporting.report import PARTS, write_report
 from pipeline.storage import read_json, write_json
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -279,6 +281,15 @@ def test_sheets_of_animals_are_shown_where_they_were_drawn(root: Path) -> None:
         assert "smoke/figures/animals" not in document
     (folder / "factors.png").unlink()
     assert all("animals/factors.png" not in document for document in written(root))  # photographs
+    (folder / "classes.pdf").unlink()
+    with pytest.raises(PipelineError, match=r"classes\.pdf.*dvc repro -f plot_data@animals"):
+        write_report(root)
+
+
+def test_every_evaluation_and_data_set_has_figures() -> None:
+    settings = load_params(Path(__file__).resolve().parents[1]).settings
+    assert set(PARTS) == set(settings.evaluate)
+    assert set(FIGURES) == {*settings.evaluate, *settings.prepare}
 
 
 def test_the_layer_inspected_last_is_linked(root: Path) -> None:

@@ -1,0 +1,99 @@
+"""Facts and tables of Figs. 3 and S10: what varies in samples of FaceNet's layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.reporting.content import Part, Table
+from pipeline.reporting.results import evaluated
+from pipeline.reporting.wording import percent, two_digits
+
+__all__ = ["fig3_part", "figs10_part"]
+
+INVARIANCES = {
+    "yaw": "yaw",
+    "light_azimuth": "light",
+    "hair_length": "length of hair",
+    "Smiling": "smile",
+    "Eyeglasses": "glasses",
+    "Male": "gender",
+    "Young": "age",
+    "Black_Hair": "hair",
+    "species": "species",
+    "coat_hue": "colour of the coat",
+}
+"""Factors of the tables of Figs. 3 and S10, and their words for them."""
+
+SHOWN = {
+    "Fig. 3": "The paper shows the variance growing about exponentially with depth, pose being "
+    "lost and glasses being kept.",
+    "Fig. S10": "The last column is the correlation of the colour read from samples with the "
+    "input's, a tint of a few per cent. The paper shows the appearance of animals being kept until "
+    "the penultimate layer, and in part until the last.",
+}
+"""What the paper shows of each figure."""
+
+
+def fig3_part(root: Path, scale: str) -> Part:
+    """FaceNet's layers on people. Raises PipelineError if a file or a number is missing."""
+    return _layers(root, scale, "fig3", "Fig. 3")
+
+
+def figs10_part(root: Path, scale: str) -> Part:
+    """FaceNet's layers on animals. Raises PipelineError if a file or a number is missing."""
+    return _layers(root, scale, "figs10", "Fig. S10")
+
+
+def _layers(root: Path, scale: str, item: str, figure: str) -> Part:
+    with evaluated(root, scale, item) as numbers:
+        words = (
+            f"{numbers['samples']} samples of each of {numbers['inputs']} test images of "
+            f"{numbers['size']} px, {numbers['read']} of them read by the evaluator, seed "
+            f"{numbers['seed']}"
+        )
+        return Part([(figure, words)], tables=[_invariances(numbers, figure)])
+
+
+def _invariances(numbers: Mapping[str, Any], figure: str) -> Table:
+    layers = {name: numbers["layers"][name] for name in numbers["order"]}
+    known = [name for name in INVARIANCES if all(name in row["factors"] for row in layers.values())]
+    head = ["layer", "variance", "± over inputs", "faithfulness", "face"]
+    head += [INVARIANCES[name] for name in known]
+    rows = [
+        [
+            name.replace("_", " "),
+            f"{layer['variance']:.4f}",
+            f"{layer['variance_sd']:.4f}",
+            f"{layer['faithfulness']['faithfulness']:.2f}",
+            two_digits(layer["identity"]),
+            *(f"{layer['factors'][factor]:.2f}" for factor in known),
+        ]
+        for name, layer in layers.items()
+    ]
+    kept = numbers["reconstruction_kept"]
+    lost = [two_digits(1 - kept[name] if name in kept else None) for name in known]
+    rows.append(["reconstructions", "", "", "", "", *lost])
+    if "coat_hue" in known:
+        head.append("colour, correlation")
+        read = [layer["correlation"] for layer in layers.values()]
+        read.append(numbers["reconstruction_correlation"])
+        for row, correlation in zip(rows, read, strict=True):
+            row.append(two_digits(correlation["coat_hue"]))
+    found = {INVARIANCES[name]: numbers["evaluator"][name] for name in known}
+    quality = ", ".join(
+        f"{word} {percent(how['accuracy'])}" if "accuracy" in how else f"{word} R² {how['r2']:.2f}"
+        for word, how in found.items()
+    )
+    note = (
+        "Variance over samples, of images in [0, 1]; over different images it is "
+        f"{numbers['variance_images']:.4f}. The other columns say what varies, as in the figure: 0 "
+        "where all samples of an input agree, 1 where they differ as different images do (numbers) "
+        "or none shows the input's class. Face: mean over the features that tell people apart. "
+        "Faithfulness: cosine of the z of samples with that of the input, 0 for other images, 1 "
+        "for reconstructions. The last row is what D(E(x)) itself loses. The evaluator "
+        f"reads blurred held-out images: {quality}. {SHOWN[figure]}"
+    )
+    title = f"FaceNet's layers: what varies in samples ({figure})"
+    return Table(title, head, rows, note, stacked=True)

@@ -1,0 +1,32 @@
+"""How the report's tables and facts word a number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["NOT_MEASURED", "percent", "percent_and_error", "percent_and_interval", "two_digits"]
+
+NOT_MEASURED = "not measured"
+
+
+def percent(share: float | None) -> str:
+    """A share, such as 93.0 %."""
+    return NOT_MEASURED if share is None else f"{100 * share:.1f} %"
+
+
+def percent_and_error(share: float, error: float) -> str:
+    """A share with its error, such as 36.1 ± 0.4 %."""
+    return f"{100 * share:.1f} ± {100 * error:.1f} %"
+
+
+def percent_and_interval(share: float | None, interval: Sequence[float] | None) -> str:
+    """A share with its interval, such as 93.0 % (91.0 to 95.0)."""
+    if share is None or interval is None:
+        return NOT_MEASURED
+    low, high = (100 * end for end in interval)
+    return f"{percent(share)} ({low:.1f} to {high:.1f})"
+
+
+def two_digits(number: float | None) -> str:
+    """A number with two decimals, or an empty cell."""
+    return "" if number is None else f"{number:.2f}"
