@@ -163,13 +163,16 @@ def _seen(network: str, kind: str, cue: str) -> Callable[[Mapping[str, Any]], Me
     def measure(metrics: Mapping[str, Any]) -> Measurement:
         readers = metrics["networks"][network][kind][cue]
         found = readers["evaluator"] or readers["embedding"]
-        return (None, None) if found is None else (found["share"], found["interval"])
+        return _share(found)
 
     return measure
 
 
 def _sketch_advantage(metrics: Mapping[str, Any]) -> Measurement:
-    found = metrics["sketch_advantage"]
+    return _share(metrics["sketch_advantage"])
+
+
+def _share(found: Mapping[str, Any] | None) -> Measurement:
     return (None, None) if found is None else (found["share"], found["interval"])
 
 

@@ -87,12 +87,7 @@ def table1(summary: Mapping[str, Any]) -> TextTable:
     Raises:
         PipelineError: a number is missing.
     """
-    try:
-        return _table1(summary)
-    except KeyError as error:
-        raise PipelineError(
-            f"metrics/table1.json lacks {error}: run `dvc repro -f evaluate@table1`."
-        ) from error
+    return _made(_table1, "table1", summary)
 
 
 def _table1(summary: Mapping[str, Any]) -> TextTable:
@@ -119,8 +114,7 @@ def _table1(summary: Mapping[str, Any]) -> TextTable:
     notes = [
         f"Scale {summary['scale']}, seed {summary['seed']}: {summary['images']:,} test images of "
         f"{summary['size']} px against as many reference images.",
-        f"{label}: Fréchet distance of features at {summary['preparation']}."
-        + ("" if label == "FID" else " It is on another scale than the paper's FID."),
+        _distance_note(summary),
         f"Floors: other real images {floors[0]}; the autoencoder's reconstructions {floors[1]}.",
         f"D(E(x)) of these images: L1 {summary['reconstruction_l1']:.4f} in [0, 1], PSNR "
         f"{summary['reconstruction_psnr']:.1f} dB, LPIPS-type distance (EfficientNet-Lite0, "
@@ -145,7 +139,7 @@ def edits_table(summary: Mapping[str, Any]) -> TextTable:
     Raises:
         PipelineError: a number is missing.
     """
-    return _of_edits(_edits_table, summary)
+    return _made(_edits_table, "fig7", summary)
 
 
 def fid_table(summary: Mapping[str, Any]) -> TextTable:
@@ -154,17 +148,17 @@ def fid_table(summary: Mapping[str, Any]) -> TextTable:
     Raises:
         PipelineError: a number is missing.
     """
-    return _of_edits(_fid_table, summary)
+    return _made(_fid_table, "fig7", summary)
 
 
-def _of_edits(
-    table: Callable[[Mapping[str, Any]], TextTable], summary: Mapping[str, Any]
+def _made(
+    table: Callable[[Mapping[str, Any]], TextTable], item: str, summary: Mapping[str, Any]
 ) -> TextTable:
     try:
         return table(summary)
     except KeyError as error:
         raise PipelineError(
-            f"metrics/fig7.json lacks {error}: run `dvc repro -f evaluate@fig7`."
+            f"metrics/{item}.json lacks {error}: run `dvc repro -f evaluate@{item}`."
         ) from error
 
 
@@ -248,14 +242,19 @@ def _fid_table(summary: Mapping[str, Any]) -> TextTable:
     notes = [
         f"Scale {summary['scale']}, seed {summary['seed']}: {summary['images']:,} edited test "
         f"images of {summary['size']} px per factor and method against as many reference images.",
-        f"{label}: Fréchet distance of features at {summary['preparation']}."
-        + ("" if label == "FID" else " It is on another scale than the paper's FID."),
+        _distance_note(summary),
         "The paper's are those of CelebA.",
         f"Floors: the unedited test images {floors[0]}; the autoencoder's reconstructions "
         f"{floors[1]}.",
     ]
     title = "Fréchet distances of edited images from images (Fig. S9)"
     return TextTable(title, head, rows, (0, 2, 2, fid, fid, kid, kid), notes)
+
+
+def _distance_note(summary: Mapping[str, Any]) -> str:
+    label = summary["label"]
+    other = "" if label == "FID" else " It is on another scale than the paper's FID."
+    return f"{label}: Fréchet distance of features at {summary['preparation']}.{other}"
 
 
 def _known(value: float | None, factor: float = 1.0) -> Cell:
