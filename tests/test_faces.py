@@ -40,7 +40,7 @@ COUNTS = {split: getattr(SETTINGS, split) for split in SPLITS}
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("faces")
-    truth = prepare_faces(SETTINGS, 3, folder / "images.npy", threads=1)
+    truth = prepare_faces(SETTINGS, 4, folder / "images.npy", threads=1)
     write_parquet(folder / "ground_truth.parquet", truth)
     return folder
 
@@ -68,7 +68,7 @@ def from_celeba(folder: Path, file: Path, **changes: object) -> tuple[np.ndarray
 
 
 def test_people_are_rendered_in_the_order_of_their_truth(rendered: Path) -> None:
-    known = sample_people(51, 3, identities=5)
+    known = sample_people(51, 4, identities=5)
     images = np.concatenate(
         [ImageSet.load(rendered, split).pixels(slice(None)) for split in SPLITS]
     )
@@ -89,11 +89,11 @@ def test_unseen_people_are_in_no_other_split(rendered: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_people(rendered: Path, tmp_path: Path) -> None:
-    again = prepare_faces(SETTINGS, 3, tmp_path / "images.npy", threads=2)
+    again = prepare_faces(SETTINGS, 4, tmp_path / "images.npy", threads=2)
     assert (tmp_path / "images.npy").read_bytes() == (rendered / "images.npy").read_bytes()
     truth = pd.read_parquet(rendered / "ground_truth.parquet")
     pd.testing.assert_frame_equal(again, truth)
-    other = prepare_faces(SETTINGS, 4, tmp_path / "other.npy", threads=1)
+    other = prepare_faces(SETTINGS, 3, tmp_path / "other.npy", threads=1)
     assert not set(other["face_iris"]) & set(truth["face_iris"])
     none = replace(SETTINGS, unseen=0)
     assert set(prepare_faces(none, 3, tmp_path / "none.npy", 1)["split"]) == set(SPLITS[:4])

@@ -2,7 +2,8 @@
 
 The world has a causal shape. A person's identity decides the face; gender decides beard and length
 of hair, age decides wrinkles, grey hair and (of men) baldness; most people who wear glasses wear
-them always. Pose, light, background, clothes and smile depend on nothing.
+them always. Pose, light, background, clothes and smile depend on nothing. A person is photographed
+over many years, young and old, and some dye their hair.
 """
 
 from __future__ import annotations
@@ -38,7 +39,13 @@ HAIR = {
     "blond": (222, 184, 108),
     "red": (178, 80, 36),
 }
-"""Colours of hair; grey covers them with age."""
+GREY = {
+    "black": (118, 118, 124),
+    "brown": (196, 196, 202),
+    "blond": (226, 224, 220),
+    "red": (196, 196, 202),
+}
+"""Colours of hair, and what grey makes of them with age: of black hair, pepper and salt."""
 
 TRAITS = (
     "face_width",
@@ -111,8 +118,10 @@ MALE, ELDERLY, WEARERS, BEARDED = 0.5, 0.4, 0.35, 0.5
 """Shares of identities (of the last, of men)."""
 WORN, BORROWED = 0.95, 0.03
 """How often those who wear glasses have them on, and those who do not."""
-CHANGED_BEARD, DYED, NEVER_GREY = 0.08, 0.08, 0.05
-"""How often a man's beard is not as usual, how often hair has another colour, and who keeps it."""
+CHANGED_BEARD, DYED, NEVER_GREY = 0.08, 0.3, 0.1
+"""How often a man's beard is not as usual and young hair is dyed, and who keeps its colour."""
+OTHER_AGE = 0.25
+"""How often a person is seen at the age that is not the usual one: young or old."""
 
 CHUNK = 32
 """Images computed together: few enough for their arrays to stay in the processor's cache."""
@@ -137,7 +146,7 @@ def sample_people(count: int, seed: int, identities: int = 400, first: int = 0) 
         raise PipelineError(f"identities cannot be numbered from {first}: start at zero or above.")
     shape = (first + identities, len(TRAITS) + 12)
     people = np.random.default_rng([seed, 1]).uniform(size=shape)
-    draws = np.random.default_rng([seed, 2, first]).uniform(size=(count, len(RANGES) + 20))
+    draws = np.random.default_rng([seed, 2, first]).uniform(size=(count, len(RANGES) + 21))
     identity = first + (draws[:, 0] * identities).astype(np.int64)
     own, ranges, rest = people[identity], draws[:, 1 : len(RANGES) + 1], draws[:, len(RANGES) + 1 :]
     traits, own = 2 * own[:, : len(TRAITS)] - 1, own[:, len(TRAITS) :]
@@ -147,16 +156,16 @@ def sample_people(count: int, seed: int, identities: int = 400, first: int = 0) 
         columns[name] = low + (high - low) * drawn
     columns |= draw_backgrounds(rest[:, :10])
     columns["Male"] = own[:, 0] < MALE
-    columns["Young"] = own[:, 1] >= ELDERLY
+    columns["Young"] = (own[:, 1] >= ELDERLY) ^ (rest[:, 19] < OTHER_AGE)
     wearer = own[:, 2] < WEARERS
     columns["Eyeglasses"] = rest[:, 10] < np.where(wearer, WORN, BORROWED)
     columns["Smiling"] = rest[:, 11] < 0.5
-    columns["dyed"] = rest[:, 12] < DYED
+    columns["dyed"] = columns["Young"] & (rest[:, 12] < DYED)
     tone = columns["face_skin_tone"]
     columns["hair_colour"] = np.where(
         columns["dyed"], _hair_colour(rest[:, 13], tone), _hair_colour(own[:, 3], tone)
     )
-    # Over the years an identity is photographed, age and hair change a little.
+    # Within these years too, age and hair change a little.
     for i, name in enumerate(("rank_age", "rank_grey", "rank_bald", "rank_hair")):
         spread = {"rank_age": 0.3, "rank_hair": 0.1}.get(name, 0.0)
         columns[name] = (1 - spread) * own[:, 4 + i] + spread * rest[:, 14 + i]
@@ -183,9 +192,7 @@ def consequences(factors: pd.DataFrame) -> pd.DataFrame:
     age = np.where(young, a + (b - a) * rank["rank_age"], c + (d - c) * rank["rank_age"])
     frame["age"] = age
     turned = np.clip((age - 46) / 20 + 0.8 * (rank["rank_grey"] - 0.5), 0.45, 1)
-    turned = np.where(
-        young | (rank["rank_grey"] < NEVER_GREY) | frame["dyed"].to_numpy(bool), 0, turned
-    )
+    turned = np.where(young | (rank["rank_grey"] < NEVER_GREY), 0, turned)
     frame["hair_grey"] = turned
     receding = np.clip(1.6 * rank["rank_bald"] - 0.7, 0, 1)
     frame["baldness"] = np.where(male, np.where(young, 0.25, 1.0) * receding, 0.0)
@@ -197,13 +204,16 @@ def consequences(factors: pd.DataFrame) -> pd.DataFrame:
 
 
 def _coloured(frame: pd.DataFrame) -> pd.DataFrame:
-    """The factors with the colour that hair has, and whether it is black."""
+    """The factors with the colour that hair has, and whether it is black or was so before grey."""
     kind = frame["hair_colour"].astype(str)
     grey = frame["hair_grey"].to_numpy(np.float64)
-    own = np.array([HAIR[name] for name in kind], np.float64).reshape(-1, 3)
+    own, old = (
+        np.array([colours[name] for name in kind], np.float64).reshape(-1, 3)
+        for colours in (HAIR, GREY)
+    )
     for channel, name in enumerate(HAIR_COLOUR):
-        frame[name] = own[:, channel] + grey * ((196, 196, 202)[channel] - own[:, channel])
-    frame["Black_Hair"] = (kind == "black").to_numpy() & (grey < 0.3)
+        frame[name] = own[:, channel] + grey * (old[:, channel] - own[:, channel])
+    frame["Black_Hair"] = (kind == "black").to_numpy()
     return frame
 
 
@@ -211,8 +221,8 @@ def edit(factors: pd.DataFrame, attribute: str, value: bool) -> pd.DataFrame:
     """The same scenes with one of `ATTRIBUTES` set to `value`, and what that causes.
 
     Gender brings length of hair, beard and baldness along; age brings wrinkles, grey hair and
-    baldness; black hair has no grey. A beard is given to men alone: women stay as they are. Rows
-    that have the value already stay as they are.
+    baldness; hair of another colour is as grey as before. A beard is given to men alone: women stay
+    as they are. Rows that have the value already stay as they are.
 
     Raises:
         PipelineError: another attribute, or a frame that is not one of factors.
@@ -230,7 +240,7 @@ def edit(factors: pd.DataFrame, attribute: str, value: bool) -> pd.DataFrame:
     changed[attribute] = value
     if attribute == "Black_Hair":
         kind = "black" if value else "brown"
-        changed = _coloured(changed.assign(hair_colour=kind, dyed=True, hair_grey=0.0))
+        changed = _coloured(changed.assign(hair_colour=kind))
     elif attribute in ("Male", "Young"):
         if attribute == "Male":
             changed["No_Beard"] = (changed["rank_beard"] >= BEARDED) | (not value)
