@@ -46,3 +46,8 @@ def _signals_reach_python() -> None:
     """A shell ignores SIGINT in what it starts in the background, and children inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The whole graph takes longest: it begins first, beside all other tests."""
+    items.sort(key=lambda item: item.path.name != "test_smoke.py")
