@@ -64,6 +64,7 @@ def summary(scale: str = "laptop", **changes: Any) -> dict[str, Any]:
         "preparation": "128 px, bilinear, antialiased",
         "updates_ours": 9000,
         "updates_dosovitskiy": 9000,
+        "updates_inherited": 8000,
     }
     return summarise_table1(**({"measured": measured()} | about | changes))
 

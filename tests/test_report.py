@@ -185,6 +185,12 @@ def test_edits_stand_beside_stargans_and_the_papers(root: Path) -> None:
     assert 'href="laptop/training/train_stargan-faces/metrics.json"' in text
 
 
+def test_textures_stand_with_how_well_they_are_read(root: Path) -> None:
+    readme, text = written(root)
+    for document in (readme, " ".join(Page(text).words)):
+        assert "The evaluator reads 97.5 % of the natural inputs rightly" in document
+
+
 def test_what_varies_stands_with_how_well_it_is_read(root: Path) -> None:
     readme, text = written(root)
     page = " ".join(Page(text).words)

@@ -78,7 +78,7 @@ def test_table1_shows_the_paper_beside_ours(tmp_path: Path) -> None:
     output = next(line for line in markdown.splitlines() if line.startswith("| output"))
     assert "| 27.4 ± 0.3 | 352.6 | 110.0 ± 2.0 | 360.0 |" in output
     for phrase in ("2,048", "64 px", "Scale laptop", "seed 7", "3 sample draws", "FID-EN0",
-                   "another scale", "95.0", "10.0", "antialiased", "9,000"):  # fmt: skip
+                   "another scale", "95.0", "10.0", "antialiased", "the first 8,000 of them"):  # fmt: skip
         assert phrase in markdown and phrase in latex
     with open(files[0], newline="") as file:
         rows = list(csv.DictReader(file))
@@ -97,9 +97,11 @@ def test_large_distances_and_inception(tmp_path: Path) -> None:
     text = markdown.read_text()
     assert "| 2,000 ± 2 | 2,400 |" in text
     assert "another scale" not in text
+    written = write_table(table1(summary(updates_inherited=0)), tmp_path / "alone")
+    assert "D&B 9,000." in written[1].read_text()
 
 
-@pytest.mark.parametrize("key", ["label", "layers", "fid_floor_real", "updates_dosovitskiy"])
+@pytest.mark.parametrize("key", ["label", "layers", "fid_floor_real", "updates_inherited"])
 def test_a_missing_number_names_the_stage(key: str) -> None:
     numbers = summary()
     del numbers[key]

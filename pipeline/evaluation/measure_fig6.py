@@ -11,7 +11,7 @@ from pipeline import paths
 from pipeline.datasets.carnivores import IMAGENET_CLASS, IMAGENET_CLASSES
 from pipeline.datasets.categories import CATEGORIES, categories_of
 from pipeline.datasets.images import ImageSet
-from pipeline.evaluation.attributes import read_attributes
+from pipeline.evaluation.attributes import BLUR, read_attributes
 from pipeline.evaluation.fig6 import KINDS, Seen, nearest_classes, summarise_fig6
 from pipeline.evaluation.sampling import conditional_samples, decode_images
 from pipeline.models.generator import load_latent_generator
@@ -91,10 +91,13 @@ def measure_fig6(params: Params, device: torch.device) -> None:
         )
         picked = z_bar.unflatten(0, grid)[torch.from_numpy(shown)][:, : settings.columns]
         arrays[f"{name}_samples"] = decode_images(decoder, picked)
-    accuracy = None
+    accuracy = evaluator_right = None
     if evaluator is not None:
         read = read_attributes(evaluator, generated.pixels(slice(None)))["species"]
         accuracy = float(np.mean(read == generated.truth["species"].to_numpy()))
+        real = (truth["kind"] == "natural").to_numpy()
+        read = read_attributes(evaluator, pixels[real], blur=BLUR * evaluator.size)["species"]
+        evaluator_right = float(np.mean(read == truth["shape"].to_numpy()[real]))
     counts = truth["kind"].value_counts()
     summary = summarise_fig6(
         truth,
@@ -109,6 +112,7 @@ def measure_fig6(params: Params, device: torch.device) -> None:
             "rows": settings.rows,
             "size": pixels.shape[1],
             "generated_right": accuracy,
+            "evaluator_right": evaluator_right,
             "generated": len(generated),
         },
     )

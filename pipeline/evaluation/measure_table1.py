@@ -118,7 +118,7 @@ def measure_table1(params: Params, device: torch.device) -> None:
                 np.stack(again[:-1], 1), z, z.roll(1, 0), again[-1]
             ),
         }
-        updates.append(read_json(paths.baseline(NETWORK, name) / "training.json")["updates"])
+        updates.append(read_json(paths.baseline(NETWORK, name) / "training.json"))
 
     summary = summarise_table1(
         measured,
@@ -129,7 +129,8 @@ def measure_table1(params: Params, device: torch.device) -> None:
         label=extractor.label,
         preparation=extractor.preparation,
         updates_ours=read_json(paths.autoencoder(dataset) / "training.json")["updates"],
-        updates_dosovitskiy=min(updates),
+        updates_dosovitskiy=min(row["updates"] for row in updates),
+        updates_inherited=min(row["inherited"] for row in updates),
     )
     write_npz(paths.evaluations("table1"), **arrays)
     write_json(paths.metrics(params.scale, "table1"), summary)

@@ -37,6 +37,7 @@ def summarise_table1(
     preparation: str,
     updates_ours: int,
     updates_dosovitskiy: int,
+    updates_inherited: int,
 ) -> dict[str, Any]:
     """Everything `reports/<scale>/metrics/table1.json` holds (Table 1, Figs. 2 and S4-S6).
 
@@ -87,6 +88,7 @@ def summarise_table1(
         preparation: how the extractor resizes and normalises images.
         updates_ours: updates that the autoencoder's decoder got.
         updates_dosovitskiy: updates that each decoder of z got, those of its start included.
+        updates_inherited: those of its start: the autoencoder's, if it begins with its decoder.
 
     Raises:
         PipelineError: a layer or a number is missing, is not finite or not positive where it
@@ -104,6 +106,7 @@ def summarise_table1(
                 "preparation": preparation,
                 "updates_ours": int(updates_ours),
                 "updates_dosovitskiy": int(updates_dosovitskiy),
+                "updates_inherited": int(updates_inherited),
             },
         )
     except KeyError as error:

@@ -111,6 +111,8 @@ def _table1(summary: Mapping[str, Any]) -> TextTable:
         f"{label} {summary[f'fid_floor_{key}']:.1f}, KID × 1000 {summary[f'kid_floor_{key}']:.2f}"
         for key in ("real", "reconstruction")
     ]
+    inherited = summary["updates_inherited"]
+    start = f", the first {inherited:,} of them ours, with which it begins" if inherited else ""
     notes = [
         f"Scale {summary['scale']}, seed {summary['seed']}: {summary['images']:,} test images of "
         f"{summary['size']} px against as many reference images.",
@@ -124,7 +126,7 @@ def _table1(summary: Mapping[str, Any]) -> TextTable:
         "Faithfulness: cosine of a sample's representation with z, where 0 is that of other images "
         "and 1 that of reconstructions.",
         f"Decoder updates: ours {summary['updates_ours']:,}, D&B "
-        f"{summary['updates_dosovitskiy']:,}.",
+        f"{summary['updates_dosovitskiy']:,}{start}.",
     ]
     title = "Table 1. Fréchet distances of layer visualisations of AlexNet from images"
     # Two decimals suit distances around 20, none those in the thousands.

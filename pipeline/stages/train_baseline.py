@@ -40,9 +40,9 @@ def train_baseline(params: Params, item: str, device: torch.device) -> None:
     arguments = inversion_arguments(settings, metric, size, tuple(z["train"].shape[1:]))
     model = InversionDecoder(**arguments)
     model.standardize.fit(z["train"].flatten(1))
-    updates = settings.steps
+    inherited = 0
     if settings.warm_start:
-        updates += read_json(paths.autoencoder(row.dataset) / "training.json")["updates"]
+        inherited = read_json(paths.autoencoder(row.dataset) / "training.json")["updates"]
         autoencoder = load_autoencoder(paths.autoencoder(row.dataset))
         assert isinstance(autoencoder, ImageAutoencoder)
         model.warm_start(autoencoder, z["train"], load_posterior(encoded, "train")[0])
@@ -62,7 +62,8 @@ def train_baseline(params: Params, item: str, device: torch.device) -> None:
     with new_folder(paths.baseline(row.network, item)) as folder:
         write_safetensors(folder / "model.safetensors", model.state_dict())
         write_json(folder / "config.json", arguments)
-        write_json(folder / "training.json", {"updates": updates})
+        updates = {"updates": inherited + settings.steps, "inherited": inherited}
+        write_json(folder / "training.json", updates)
     write_json(paths.metrics(params.scale, f"train_baseline-{item}"), metrics)
     checkpoints.clear()
 

@@ -65,6 +65,9 @@ def _textures(numbers: Mapping[str, Any]) -> Table:
         "samples only: both networks recognise natural inputs, the first textures, the second "
         "shapes and sketches."
     )
+    if numbers["evaluator_right"] is not None:
+        right = percent(numbers["evaluator_right"])
+        note += f" The evaluator reads {right} of the natural inputs rightly, blurred as D does."
     title = "Texture and shape: what two classifiers recognise"
     return Table(title, head, rows, note, stacked=True)
 
