@@ -92,7 +92,8 @@ def run(
 
 
 def test_a_factor_of_a_donor(models: Path, run: Callable) -> None:
-    assert run("me.png", "--factor", "Smiling", "--donor", "friend.png") == (0, "")
+    said = (0, "Written: strip.png\n")
+    assert run("me.png", "--factor", "Smiling", "--donor", "friend.png") == said
     with Image.open("strip.png") as strip:
         assert strip.width > 4 * strip.height / 2
     assert run("me.png", "--factor", "Smiling", "--donor", "friend.png", "--out", "a.pdf")[0] == 0
@@ -101,9 +102,15 @@ def test_a_factor_of_a_donor(models: Path, run: Callable) -> None:
 
 def test_along_a_factor(models: Path, run: Callable) -> None:
     arguments = ("me.png", "--factor", "Smiling", "--along", "-2", "0.5", "--steps", "4")
-    assert run(*arguments) == (0, "")
-    assert run(*arguments, "--out", "again.png") == (0, "")
+    assert run(*arguments) == (0, "Written: strip.png\n")
+    assert run(*arguments, "--out", "again.png") == (0, "Written: again.png\n")
     assert Path("strip.png").read_bytes() == Path("again.png").read_bytes()
+
+
+def test_a_name_with_dollars_is_no_formula(models: Path, run: Callable) -> None:
+    Path("me.png").rename("a$_$b.png")
+    arguments = ("a$_$b.png", "--factor", "Smiling", "--donor", "friend.png")
+    assert run(*arguments) == (0, "Written: strip.png\n")
 
 
 def test_the_images_of_a_strip(models: Path) -> None:
@@ -170,6 +177,8 @@ DONOR = ("--donor", "friend.png")
         (("--along", "0", "1", "--steps", "1"), "--steps is 1; it must be at least 2, FROM and"),
         ((*DONOR, "--out", "a/b.png"), "the folder a of --out does not exist: make it"),
         ((*DONOR, "--out", "b.gif"), "--out b.gif must end in .png or .pdf."),
+        ((*DONOR, "--out", "./me.png"), "--out me.png is an image that is read: name ano"),
+        ((*DONOR, "--out", "friend.png"), "--out friend.png is an image that is read: na"),
         ((*DONOR, "--dataset", "people"), "there is no data set 'people': use one of dig"),
         ((*DONOR, "--factor", "Smile"), "There is no factor 'Smile': use one of ['resid"),
         (("--donor", "nobody.png"), "there is no image nobody.png: correct its name."),

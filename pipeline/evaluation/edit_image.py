@@ -71,6 +71,8 @@ class EditRequest:
             raise PipelineError(f"--steps is {self.steps}; it must be at least 2, FROM and TO.")
         if self.out.suffix.lower() not in FORMATS:
             raise PipelineError(f"--out {self.out} must end in {' or '.join(FORMATS)}.")
+        if self.out.resolve() in {file.resolve() for file in (self.image, self.donor) if file}:
+            raise PipelineError(f"--out {self.out} is an image that is read: name another file.")
         if not self.out.parent.is_dir():
             raise PipelineError(
                 f"the folder {self.out.parent} of --out does not exist: make it, or name another."

@@ -30,9 +30,11 @@ def edit_image(request: EditRequest, dataset: str) -> None:
     request.check()
     device = prepare_runtime(params.device, params.threads, params.seed)
     strip = edit_strip(Editor.load(dataset, device), request)
-    words = [dataset, request.image.name, request.factor]
+    # matplotlib reads what stands between two dollars as a formula.
+    words = [dataset, request.image.name.replace("$", r"\$"), request.factor]
     figure = draw_strip(strip, words, {"scale": params.scale, "seed": params.seed})
     write_figure(figure, request.out)
+    print(f"Written: {request.out}")
 
 
 def main() -> None:
