@@ -170,10 +170,12 @@ def test_tables_say_what_was_measured(tmp_path: Path) -> None:
     markdown, latex = ((tmp_path / f"edits.{suffix}").read_text() for suffix in ("md", "tex"))
     assert (
         "| gender | 99.0 | 97.0 | 91.0 | 97.0 | 97.0 | 0.91 | 0.97 | 1.120 ± 0.051 | "
-        "1.061 ± 0.030 |"
+        "0.712 ± 0.100 | 1.061 ± 0.030 |"
     ) in markdown
     for phrase in ("Scale laptop, seed 7", "2,048", "64 px", "97.0", "hair 3, glasses 4"):
         assert phrase in markdown and phrase in latex
+    photographs = edits_table(numbers | {"true_edits": None})
+    assert all(row[-2] == "not known" for row in photographs.rows)
     fid = (tmp_path / "fid.md").read_text()
     assert "| glasses | 24.97 | 41.27 | 101.0 | 151.0 | 11.00 | 15.00 |" in fid
     for phrase in ("FID-EN0 11.0, KID × 1000 0.02", "FID-EN0 93.0", "another scale"):

@@ -102,12 +102,12 @@ def test_what_is_written(params: Params) -> None:
     assert set(numbers) == {
         "scale", "seed", "images", "size", "label", "preparation", "floors", "evaluator",
         "reconstruction", "verification", "pairs", "reconstruction_distance", "factors",
-        "coherence", "training",
+        "coherence", "training", "true_edits",
     }  # fmt: skip
     assert (numbers["images"], numbers["size"], numbers["label"]) == (INPUTS, SIZE, "FID-EN0")
     assert numbers["verification"] == {"accuracy": 0.9, "auc": 0.95}
     assert numbers["training"] == {"ours_updates": 5, "stargan": {"edited": 0.5}}
-    assert set(numbers["factors"]) == set(ATTRIBUTES)
+    assert set(numbers["factors"]) == set(numbers["true_edits"]) == set(ATTRIBUTES)
     for entry in numbers["factors"].values():
         assert (entry["edits"], entry["dimensions"]) == (INPUTS, 2)
         assert entry["ours"]["distance"]["mean"] > 0

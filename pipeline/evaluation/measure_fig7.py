@@ -25,6 +25,7 @@ from pipeline.evaluation.fid import FrechetReference, KernelReference, feature_s
 from pipeline.evaluation.fig7 import Measured, summarise_fig7
 from pipeline.evaluation.perceptual_features import load_extractor
 from pipeline.evaluation.sampling import decode_images
+from pipeline.evaluation.true_edits import true_edit_distances
 from pipeline.models.loading import load_autoencoder, load_evaluator, load_semantic
 from pipeline.models.stargan import load_stargan
 from pipeline.networks.layers import represent_pixels
@@ -113,6 +114,13 @@ def measure_fig7(params: Params, device: torch.device) -> None:
             "size": inputs.shape[1],
             "label": extractor.label,
             "preparation": extractor.preparation,
+            "true_edits": true_edit_distances(
+                truth,
+                attributes,
+                lambda images: represent_pixels(network, module, images).numpy(),
+                inputs.shape[1],
+                params.threads,
+            ),
             **trained,
         },
     )

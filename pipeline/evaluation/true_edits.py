@@ -1,0 +1,46 @@
+"""How far a network's embedding moves where the renderer itself changes an attribute (Fig. 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.rendering.people import FACTORS, edit, render_people
+
+__all__ = ["true_edit_distances"]
+
+IMAGES = 500
+"""People that are rendered anew for each attribute."""
+
+
+def true_edit_distances(
+    truth: pd.DataFrame,
+    names: Iterable[str],
+    embed: Callable[[NDArray[np.uint8]], NDArray[np.floating]],
+    size: int,
+    threads: int = 1,
+) -> dict[str, dict[str, float]] | None:
+    """Per attribute the distances of embeddings of a person and of the same with it negated.
+
+    `truth` has the factors of rendered people, the first 500 of whom are taken; `embed` maps images
+    (R, size, size, 3) uint8 to (R, D). Each entry has the `mean` and `std` of the distances and how
+    many `images` they are of, for women get no beard. None for images that were not rendered.
+    """
+    if not set(FACTORS) <= set(truth):
+        return None
+    people = truth[list(FACTORS)].head(IMAGES).reset_index(drop=True)
+    before = embed(render_people(people, size, threads)).astype(np.float64)
+    result = {}
+    for name in names:
+        halves = [edit(people[people[name] == value], name, not value) for value in (False, True)]
+        edited = pd.concat(halves).loc[people.index]
+        rows = (edited[name] != people[name]).to_numpy()
+        after = embed(render_people(edited[rows], size, threads))
+        distance = np.linalg.norm(after - before[rows], axis=1)
+        numbers = {"mean": distance.mean(), "std": distance.std()}
+        result[name] = {key: float(f"{value:.6g}") for key, value in numbers.items()}
+        result[name]["images"] = int(rows.sum())
+    return result
