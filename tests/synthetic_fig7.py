@@ -13,7 +13,7 @@ from pipeline.rendering.people import ATTRIBUTES, edit, render_people, sample_pe
 from pipeline.reporting.tables import edits_table, fid_table, write_table
 from pipeline.storage import write_json
 
-EFFECTS = {"Male": ("No_Beard",), "Young": ("Black_Hair",)}
+EFFECTS = {"Male": ("No_Beard",)}
 DISTANCES = {
     "Black_Hair": 0.61, "Eyeglasses": 0.93, "Male": 1.12, "No_Beard": 0.58, "Young": 0.84,
     "Smiling": 0.43,

@@ -78,7 +78,8 @@ def test_table1_shows_the_paper_beside_ours(tmp_path: Path) -> None:
     output = next(line for line in markdown.splitlines() if line.startswith("| output"))
     assert "| 27.4 ± 0.3 | 352.6 | 110.0 ± 2.0 | 360.0 |" in output
     for phrase in ("2,048", "64 px", "Scale laptop", "seed 7", "3 sample draws", "FID-EN0",
-                   "another scale", "95.0", "10.0", "antialiased", "the first 8,000 of them"):  # fmt: skip
+                   "another scale", "95.0", "10.0", "antialiased",
+                   "the first 8,000 of them"):  # fmt: skip
         assert phrase in markdown and phrase in latex
     with open(files[0], newline="") as file:
         rows = list(csv.DictReader(file))

@@ -16,7 +16,7 @@ CONCEPTS = {
 }
 """What the INV paper calls each attribute of CelebA, and its two values: false, true."""
 
-EFFECTS = {"Male": ("No_Beard",), "Young": ("Black_Hair",)}
+EFFECTS = {"Male": ("No_Beard",)}
 """Attributes that another one causes: an edit of the cause may change them."""
 
 

@@ -28,7 +28,7 @@ PAPER: dict[str, dict[str, Any]] = {
 """The last rows of Figs. 7 (mean, standard deviation) and S9 of the INV paper, in their order."""
 
 GREY = 0.3
-"""Share of grey from which on hair counts as grey; hair that is black has less."""
+"""Share of grey from which on hair counts as grey."""
 
 BLOCK = 1000  # rows of a matrix of distances in memory
 

@@ -242,6 +242,8 @@ def edit(factors: pd.DataFrame, attribute: str, value: bool) -> pd.DataFrame:
         kind = "black" if value else "brown"
         changed = _coloured(changed.assign(hair_colour=kind))
     elif attribute in ("Male", "Young"):
+        if attribute == "Young":
+            changed["dyed"] &= value  # the colour stays, as that of the hair before it was grey
         if attribute == "Male":
             changed["No_Beard"] = (changed["rank_beard"] >= BEARDED) | (not value)
         changed = consequences(changed)
