@@ -165,7 +165,9 @@ def _statistics(
         if COLOUR in truth:
             own = truth[COLOUR][rows]
             colour = [_correlation(layer.readings[COLOUR][rows], own) for layer in shallower]
-            found["colour_kept"] = min(math.nan if one is None else one for one in colour)
+            # Of a layer without any colour nothing is known: nor is the smallest of all.
+            known = [one for one in colour if one is not None]
+            found["colour_kept"] = min(known) if len(known) == len(colour) else math.nan
         return found
 
     values = of(np.arange(inputs))

@@ -33,6 +33,8 @@ def train_generator(params: Params, item: str, device: torch.device) -> None:
     config: dict[str, Any]
     encoded, data = paths.posteriors(item), paths.prepared(item)
     inputs = [*posterior_files(encoded, "train"), data / "ground_truth.parquet"]
+    if settings.start == "semantic":
+        inputs.append(paths.semantic(item) / "model.safetensors")
     checkpoints = open_checkpoints("train_generator", item, (settings, params.seed), inputs)
     if settings.weights:
         model = BigGANDeep()
