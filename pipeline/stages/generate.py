@@ -8,6 +8,7 @@ import torch
 
 from pipeline import paths
 from pipeline.cli import run_stage
+from pipeline.datasets.carnivores import IMAGENET_CLASS, IMAGENET_CLASSES
 from pipeline.datasets.features import save_posterior
 from pipeline.datasets.generated import draw_images, input_images
 from pipeline.datasets.images import ImageSet
@@ -28,7 +29,10 @@ def generate(params: Params, item: str, device: torch.device) -> None:
     inputs, shown = input_images(
         held_out, settings.inputs, size, params.seed, params.threads, stimuli
     )
-    species = held_out.truth.groupby("label")["species"].first().to_dict()
+    if model.generator.classes == IMAGENET_CLASSES:  # published weights have ImageNet's numbers
+        species = {label: name for name, label in IMAGENET_CLASS.items()}
+    else:
+        species = held_out.truth.groupby("label")["species"].first().to_dict()
     counts = {split: getattr(settings, split) for split in SPLITS}
     generator = torch.Generator().manual_seed(params.seed)
     total = sum(counts.values())
