@@ -146,22 +146,39 @@ def write_safetensors(
 
 @contextlib.contextmanager
 def new_folder(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary folder that replaces `path` if the block succeeds, and vanishes if not."""
+    """Yield a temporary folder that replaces `path` if the block succeeds, and vanishes if not.
+
+    What stands at `path`, be it a file, is there again if it cannot be replaced.
+    """
     path = Path(path)
     partial, old = _partial(path), path.with_name(f".{path.name}.old")
     with _reported(path):
         for leftover in (partial, old):
-            shutil.rmtree(leftover, ignore_errors=True)
+            _remove(leftover)
         partial.mkdir(parents=True)
     try:
         yield partial
         with _reported(path):
-            if path.exists():
-                path.rename(old)
-            partial.rename(path)
+            try:
+                if os.path.lexists(path):
+                    path.rename(old)
+                partial.rename(path)
+            except BaseException:
+                if os.path.lexists(old) and not os.path.lexists(path):
+                    old.rename(path)
+                raise
+        _remove(old)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        _remove(partial)
+
+
+def _remove(path: Path) -> None:
+    """Delete a folder with all that is in it, a file or a link, as far as that is allowed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 @contextlib.contextmanager

@@ -196,11 +196,61 @@ def test_new_folder_keeps_the_old_one_on_failure(
     assert os.listdir(tmp_path) == ["target"]
 
 
-def test_new_folder_removes_a_leftover(tmp_path: Path) -> None:
-    (tmp_path / ".target.partial").mkdir()
-    (tmp_path / ".target.partial" / "half").write_text("")
+@pytest.mark.parametrize("kind", ["folder", "file"])
+@pytest.mark.parametrize("leftover", [".target.partial", ".target.old"])
+def test_new_folder_removes_a_leftover(tmp_path: Path, leftover: str, kind: str) -> None:
+    if kind == "file":
+        (tmp_path / leftover).write_text("")
+    else:
+        (tmp_path / leftover).mkdir()
+        (tmp_path / leftover / "half").write_text("")
     with storage.new_folder(tmp_path / "target") as folder:
         assert not list(folder.iterdir())
+    assert os.listdir(tmp_path) == ["target"]
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "link to nothing"])
+def test_new_folder_replaces_what_is_no_folder(tmp_path: Path, kind: str) -> None:
+    target, elsewhere = tmp_path / "target", tmp_path / "elsewhere"
+    if kind == "file":
+        target.write_text("in the way")
+    else:
+        target.symlink_to(elsewhere)
+    if kind == "link":
+        elsewhere.mkdir()
+        (elsewhere / "kept").write_text("")
+    for name in ("first", "second"):  # and a later run finds nothing in its way
+        with storage.new_folder(target) as folder:
+            (folder / name).write_text("")
+        assert os.listdir(target) == [name] and not target.is_symlink()
+    assert sorted(os.listdir(tmp_path)) == ["elsewhere", "target"][kind != "link" :]
+    assert kind != "link" or os.listdir(elsewhere) == ["kept"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_new_folder_restores_what_it_cannot_replace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, error: type[BaseException]
+) -> None:
+    target = tmp_path / "target"
+    if kind == "file":
+        target.write_text("old")
+    else:
+        target.mkdir()
+        (target / "old").write_text("old")
+    rename = Path.rename
+
+    def refuse(self: Path, to: Path) -> Path:
+        if self.name == ".target.partial":
+            raise error
+        return rename(self, to)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    expected = PipelineError if error is OSError else error
+    with pytest.raises(expected), storage.new_folder(target) as folder:
+        (folder / "new").write_text("")
+    assert os.listdir(tmp_path) == ["target"]
+    assert (target if kind == "file" else target / "old").read_text() == "old"
 
 
 @pytest.mark.parametrize("kind", READERS)
