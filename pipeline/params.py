@@ -82,6 +82,13 @@ class Items:
 Count = Annotated[int, Rule("a whole number of at least 1", lambda v: v >= 1)]
 NonNegativeInt = Annotated[int, Rule("a whole number of at least 0", lambda v: v >= 0)]
 Several = Annotated[int, Rule("a whole number of at least 2", lambda v: v >= 2)]
+Pixels = Annotated[
+    int,
+    Rule(
+        "a whole number of at least 16 that is a power of two, such as 64",
+        lambda v: v >= 16 and v & (v - 1) == 0,
+    ),
+]
 Seed = Annotated[int, Rule("a whole number from 0 to 4294967295", lambda v: 0 <= v < 2**32)]
 Positive = Annotated[float, Rule("a number above 0", lambda v: v > 0)]
 NonNegative = Annotated[float, Rule("a number of at least 0", lambda v: v >= 0)]
@@ -144,7 +151,7 @@ class PrepareAnimalsParams:
 
     source: Literal["rendered", "photographs"]
     folders: tuple[str, ...] | None
-    size: Annotated[int, Rule("a whole number of at least 16", lambda v: v >= 16)]
+    size: Pixels
     smallest: Count
     train: Count
     validation: Count
@@ -158,7 +165,7 @@ class PrepareFacesParams:
 
     source: Literal["rendered", "celeba"]
     folder: str | None
-    size: Annotated[int, Rule("a whole number of at least 16", lambda v: v >= 16)]
+    size: Pixels
     crop: Count
     smallest: Count
     identities: Several
@@ -177,8 +184,11 @@ class TrainDigitsAutoencoderParams:
     steps: Count
     batch_size: Count
     learning_rate: Positive
-    latent: Count
-    widths: tuple[Count, ...]
+    latent: Several
+    widths: Annotated[
+        tuple[Count, ...],
+        Rule("a list of two whole numbers of at least 1", lambda v: len(v) == 2),
+    ]
     validate_every: Count
 
 
@@ -189,7 +199,7 @@ class TrainImageAutoencoderParams:
     steps: Count
     batch_size: Several
     learning_rate: Positive
-    latent: Count
+    latent: Several
     architecture: Literal["biggan", "convolutional"]
     encoder_blocks: tuple[Count, ...]
     encoder_width: Count
@@ -682,6 +692,8 @@ GENERATED = "generated"
 """The data set that the stage `generate` makes; every other one is made by `prepare`."""
 STYLIZED = "stylized"
 """The data set that a network learns from, but that none is interpreted on."""
+BIGGAN_PIXELS = 128
+"""Height and width of the largest image that the decoder after BigGAN makes."""
 
 
 def _check_params(run: _RunParams) -> None:
@@ -774,8 +786,14 @@ def _check_settings(file: str, settings: ScaleParams, run: _RunParams) -> None:
             )
     for name, semantic in settings.train_semantic.items():
         _check_factors(file, ("train_semantic", name), semantic)
+        _check_dimensions(file, ("train_semantic", name), semantic, settings)
     for name, evaluator in settings.train_evaluator.items():
         _check_attributes(file, ("train_evaluator", name), evaluator)
+    _check_species(file, settings)
+    for name, autoencoder in settings.train_autoencoder.items():
+        if isinstance(autoencoder, TrainImageAutoencoderParams):
+            _check_autoencoder(file, name, autoencoder, settings.prepare[name].size)
+    _check_unseen(file, settings, run)
     for name, editor in settings.train_stargan.items():
         size, layers = settings.prepare[name].size, editor.critic_layers
         if size % 2**layers:
@@ -786,29 +804,11 @@ def _check_settings(file: str, settings: ScaleParams, run: _RunParams) -> None:
                 f"at most {(size & -size).bit_length() - 1}, for each layer halves images of "
                 f"{size} px",
             )
-    for name, data in run.datasets.items():
-        own_size, size = (
-            getattr(settings.prepare[one], "size", None) for one in (name, data.together_with)
-        )
-        if own_size != size:
-            raise _bad(
-                file,
-                ("prepare", name, "size"),
-                own_size,
-                f"{size}, that of {data.together_with}, on which its autoencoder is trained too",
-            )
+    _check_sizes(file, settings, run)
     _check_batches(file, settings, run)
     _check_inspect(file, settings, run)
 
-    fig4, checkpoints = settings.evaluate["fig4"], settings.train_network["squeezenet"].checkpoints
-    if not fig4.early < fig4.late < checkpoints:
-        raise _bad(
-            file,
-            ("evaluate", "fig4", "late"),
-            fig4.late,
-            f"above evaluate.fig4.early ({fig4.early}) and below the {checkpoints} checkpoints of "
-            "train_network.squeezenet, which count from 0",
-        )
+    _check_fig4(file, settings, run)
     fig5 = settings.evaluate["fig5"]
     tests = settings.prepare[run.figures["fig5"].dataset].test
     for name, value, bound, what in (
@@ -823,6 +823,145 @@ def _check_settings(file: str, settings: ScaleParams, run: _RunParams) -> None:
     _check_fig6(file, settings)
     _check_distances(file, settings, "table1", "animals", "examples")
     _check_distances(file, settings, "fig7", "faces", "rows")
+
+
+def _check_sizes(file: str, settings: ScaleParams, run: _RunParams) -> None:
+    """Images that one autoencoder, or the evaluator of animals, reads are of one size."""
+    sizes = {name: getattr(settings.prepare[name], "size", None) for name in run.datasets}
+    for name, data in run.datasets.items():
+        size = sizes[data.together_with]
+        if (sizes[name] is None) != (size is None):  # digits have no size
+            like = sorted(other for other in sizes if (sizes[other] is None) != (size is None))
+            raise _bad(
+                "params.yaml",
+                ("datasets", name, "together_with"),
+                data.together_with,
+                f"{' or '.join(like)}, for one autoencoder takes either digits or images",
+            )
+        if sizes[name] != size:
+            raise _bad(
+                file,
+                ("prepare", name, "size"),
+                sizes[name],
+                f"{size}, that of {data.together_with}, on which its autoencoder is trained too",
+            )
+    if sizes["animalfaces"] != sizes["animals"]:
+        raise _bad(
+            file,
+            ("prepare", "animalfaces", "size"),
+            sizes["animalfaces"],
+            f"{sizes['animals']}, that of animals, whose evaluator reads its samples (Fig. S10)",
+        )
+
+
+def _check_autoencoder(
+    file: str, name: str, autoencoder: TrainImageAutoencoderParams, size: int
+) -> None:
+    if autoencoder.architecture == "biggan" and size > BIGGAN_PIXELS:
+        raise _bad(
+            file,
+            ("prepare", name, "size"),
+            size,
+            f"at most {BIGGAN_PIXELS}, the largest image of the architecture biggan, which "
+            f"{_dotted('train_autoencoder', name)} has",
+        )
+    if autoencoder.perceptual and autoencoder.perceptual_weights is None:
+        raise PipelineError(
+            f"{file}: {_dotted('train_autoencoder', name, 'perceptual_weights')} is missing; "
+            "perceptual above 0 needs the folder with the weights of VGG-16, or set perceptual "
+            "to 0."
+        )
+
+
+def _check_species(file: str, settings: ScaleParams) -> None:
+    classes = settings.train_evaluator["animals"].classes
+    if "species" not in classes:
+        raise _bad(
+            file,
+            ("train_evaluator", "animals", "classes"),
+            list(classes),
+            "a list of columns one of which is species, for Tab. 1 and Figs. 5 and 6 show which "
+            "species is read",
+        )
+
+
+def _check_dimensions(
+    file: str, where: tuple[str, ...], semantic: TrainSemanticParams, settings: ScaleParams
+) -> None:
+    """Whether the factors of e have room in z_bar."""
+    name = where[-1]
+    if name == GENERATED:
+        if settings.train_generator["animals"].weights:
+            return  # with published weights, the generator says how many dimensions there are
+        latent = settings.train_autoencoder["animals"].latent
+        latent += settings.train_dequantizer["animals"].latent
+        what = "train_autoencoder.animals.latent and train_dequantizer.animals.latent together"
+    else:
+        latent = settings.train_autoencoder[name].latent
+        what = _dotted("train_autoencoder", name, "latent")
+    if semantic.sizes == "auto":
+        if len(semantic.factors) > latent:
+            words = f"a list of at most {latent} factors, one for each dimension of {what}"
+            raise _bad(file, (*where, "factors"), list(semantic.factors), words)
+    elif sum(semantic.sizes.values()) > latent:
+        words = f"sizes that sum up to at most {latent}, {what}"
+        raise _bad(file, (*where, "sizes"), semantic.sizes, words)
+
+
+def _check_unseen(file: str, settings: ScaleParams, run: _RunParams) -> None:
+    """Whether a FaceNet that is trained here can be verified: by two pairs of images of a person.
+
+    Rendered people are drawn for every image anew: so many more images than people hold two pairs,
+    whoever is drawn. Of CelebA, four images are the fewest that may hold two of either kind.
+    """
+    for name, training in settings.train_network.items():
+        data = run.networks[name].dataset
+        faces = settings.prepare.get(data)
+        if not isinstance(training, TrainFaceNetParams) or training.weights:
+            continue
+        if not isinstance(faces, PrepareFacesParams):
+            continue
+        least, what = 4, "which hold two pairs of images of the same person and two of different"
+        if faces.source == "rendered":
+            least = faces.unseen_identities + 2
+            what = f"two more than {_dotted('prepare', data, 'unseen_identities')}"
+        if faces.unseen < least:
+            raise _bad(
+                file,
+                ("prepare", data, "unseen"),
+                faces.unseen,
+                f"at least {least}, {what}: {_dotted('train_network', name)} is verified by pairs "
+                "of them",
+            )
+
+
+def _check_fig4(file: str, settings: ScaleParams, run: _RunParams) -> None:
+    fig4, checkpoints = settings.evaluate["fig4"], settings.train_network["squeezenet"].checkpoints
+    if not fig4.early < fig4.late < checkpoints:
+        raise _bad(
+            file,
+            ("evaluate", "fig4", "late"),
+            fig4.late,
+            f"above evaluate.fig4.early ({fig4.early}) and below the {checkpoints} checkpoints of "
+            "train_network.squeezenet, which count from 0",
+        )
+    tests = _test_images(settings, run.figures["fig4"].dataset)
+    for name, value, bound, what in (
+        ("inputs", fig4.inputs, tests, "the number of test images"),
+        ("rows", fig4.rows, fig4.inputs, "evaluate.fig4.inputs"),
+        ("columns", fig4.columns, fig4.invariances, "evaluate.fig4.invariances"),
+    ):
+        if value > bound:
+            raise _bad(file, ("evaluate", "fig4", name), value, f"at most {bound}, {what}")
+
+
+def _test_images(settings: ScaleParams, dataset: str) -> int:
+    if dataset == GENERATED:
+        return settings.generate["animals"].test
+    images = settings.prepare[dataset].test
+    if dataset == "digits":
+        images *= settings.prepare[dataset].colourings_test
+    return images
 
 
 def _check_fig6(file: str, settings: ScaleParams) -> None:
@@ -883,12 +1022,11 @@ def _check_distances(
 def _check_inspect(file: str, settings: ScaleParams, run: _RunParams) -> None:
     inspect = settings.inspect
     dataset = run.features[run.network].dataset
-    made = settings.generate["animals"] if dataset == GENERATED else settings.prepare[dataset]
-    images = made.test
-    if dataset == "digits":
-        images *= settings.prepare[dataset].colourings_test
     bounds = {
-        "inputs": (images, f"the number of test images for the network {run.network}"),
+        "inputs": (
+            _test_images(settings, dataset),
+            f"the number of test images for the network {run.network}",
+        ),
         "rows": (inspect.inputs, "inspect.inputs"),
         "columns": (inspect.samples, "inspect.samples"),
     }

@@ -238,7 +238,8 @@ def celeba(change: Any, project: Path) -> Path:
     for key, value in {**sizes, "test": 6, "reference": 6, "unseen": 10}.items():
         change(SMOKE, f"prepare.faces.{key}", value)
     change(SMOKE, "evaluate.fig7.inputs", 6)
-    change(SMOKE, "prepare.animalfaces.size", 16)
+    for name in ("animals", "animalfaces"):
+        change(SMOKE, f"prepare.{name}.size", 16)
     return folder
 
 

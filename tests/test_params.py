@@ -87,10 +87,12 @@ def test_checkpoints_are_even_and_end_with_the_training(project: Path) -> None:
     assert len({b - a for a, b in zip(steps, steps[1:], strict=False)}) == 1
 
 
-@pytest.mark.parametrize("empty", ["classes", "numbers"])
-def test_an_evaluator_needs_no_numbers_or_no_classes(project: Path, empty: str) -> None:
-    change(project, LAPTOP, f"train_evaluator.animals.{empty}", [])
-    evaluator = load_params().settings.train_evaluator["animals"]
+@pytest.mark.parametrize(
+    ("data", "empty"), [("animals", "numbers"), ("faces", "numbers"), ("faces", "classes")]
+)
+def test_an_evaluator_needs_no_numbers_or_no_classes(project: Path, data: str, empty: str) -> None:
+    change(project, LAPTOP, f"train_evaluator.{data}.{empty}", [])
+    evaluator = load_params().settings.train_evaluator[data]
     assert getattr(evaluator, empty) == () and evaluator.classes + evaluator.numbers
 
 
@@ -148,7 +150,17 @@ BAD = [
     (LAPTOP, "prepare.digits.folder", 3, "folder is 3; it must be text or null"),
     (LAPTOP, "prepare.digits.source", "mnst", "'mnst' is not a known value (did you mean mnist?)"),
     (LAPTOP, "train_autoencoder.digits.widths", 64, "widths is 64; it must be a list"),
-    (LAPTOP, "train_autoencoder.digits.widths", [], "widths is []; it must be a list, not empty"),
+    (LAPTOP, "train_autoencoder.digits.widths", [], "widths is []; it must be a list of two whole"),
+    (LAPTOP, "train_autoencoder.digits.widths", [64], "widths is [64]; it must be a list of two"),
+    (
+        LAPTOP,
+        "train_autoencoder.digits.widths",
+        [8, 8, 8],
+        "it must be a list of two whole numbers",
+    ),
+    (LAPTOP, "train_autoencoder.faces.encoder_blocks", [], "is []; it must be a list, not empty"),
+    (LAPTOP, "train_autoencoder.digits.latent", 1, "it must be a whole number of at least 2"),
+    (LAPTOP, "train_autoencoder.faces.latent", 1, "it must be a whole number of at least 2"),
     (LAPTOP, "train_autoencoder.digits.widths", [64, -1], "widths.1 is -1; it must be a whole"),
     (LAPTOP, "train_semantic.digits.rho", 1, "rho is 1; it must be a number from 0 to below 1"),
     (LAPTOP, "train_semantic.digits.sizes", "big", "sizes is 'big'; it must be auto or a mapping"),
@@ -258,6 +270,69 @@ BAD = [
     (LAPTOP, "prepare.faces.identities", 1, "it must be a whole number of at least 2"),
     (LAPTOP, "prepare.faces.unseen", -1, "it must be a whole number of at least 0"),
     (LAPTOP, "prepare.faces.size", 15, "it must be a whole number of at least 16"),
+    (LAPTOP, "prepare.faces.size", 8, "it must be a whole number of at least 16"),
+    (LAPTOP, "prepare.animals.size", 24, "at least 16 that is a power of two, such as 64."),
+    (LAPTOP, "prepare.animalfaces.size", 48, "at least 16 that is a power of two, such as 64."),
+    (LAPTOP, "prepare.stylized.size", 100, "at least 16 that is a power of two, such as 64."),
+    (
+        LAPTOP,
+        "prepare.animals.size",
+        128,
+        "prepare.animalfaces.size is 64; it must be 128, that of animals, whose evaluator reads "
+        "its samples (Fig. S10).",
+    ),
+    (LAPTOP, "prepare.faces.size", 32, "animalfaces.size is 64; it must be 32, that of faces, on"),
+    (LAPTOP, "prepare.faces.unseen", 0, "prepare.faces.unseen is 0; it must be at least 102, two"),
+    (LAPTOP, "prepare.faces.unseen", 1, "train_network.facenet is verified by pairs of them."),
+    (
+        LAPTOP,
+        "prepare.faces.unseen",
+        101,
+        "two more than prepare.faces.unseen_identities: train_ne",
+    ),
+    (
+        "params.yaml",
+        "datasets.animals.together_with",
+        "digits",
+        "datasets.animals.together_with is 'digits'; it must be animalfaces or animals or faces, "
+        "for one autoencoder takes either digits or images.",
+    ),
+    ("params.yaml", "datasets.digits.together_with", "faces", "is 'faces'; it must be digits, for"),
+    (
+        LAPTOP,
+        "train_evaluator.animals.classes",
+        ["coat"],
+        "classes is ['coat']; it must be a list of columns one of which is species, for Tab. 1",
+    ),
+    (LAPTOP, "train_evaluator.animals.classes", [], "columns one of which is species"),
+    (
+        LAPTOP,
+        "train_autoencoder.animals.perceptual",
+        0.1,
+        "train_autoencoder.animals.perceptual_weights is missing; perceptual above 0 needs the "
+        "folder with the weights of VGG-16, or set perceptual to 0.",
+    ),
+    (
+        LAPTOP,
+        "train_semantic.digits.sizes",
+        {"digit": 60, "foreground": 3, "background": 2},
+        "it must be sizes that sum up to at most 64, train_autoencoder.digits.latent.",
+    ),
+    (
+        LAPTOP,
+        "train_semantic.generated.sizes",
+        {"species": 81},
+        "at most 80, train_autoencoder.animals.latent and train_dequantizer.animals.latent toget",
+    ),
+    (
+        LAPTOP,
+        "train_autoencoder.faces.latent",
+        5,
+        "it must be a list of at most 5 factors, one for each dimension of train_autoencoder.fac",
+    ),
+    (LAPTOP, "evaluate.fig4.inputs", 2001, "it must be at most 2000, the number of test images."),
+    (LAPTOP, "evaluate.fig4.rows", 401, "it must be at most 400, evaluate.fig4.inputs."),
+    (LAPTOP, "evaluate.fig4.columns", 26, "it must be at most 25, evaluate.fig4.invariances."),
     ("params.yaml", "layers.alexnet-fc7.dataset", "digits", "it must be animals, the data set of"),
     ("params.yaml", "baselines.dosovitskiy-fc7.layer", "fc7", "'fc7' is not a known layer"),
     ("params.yaml", "network", "alexnt", "network 'alexnt' is not a known network (did you mean"),
@@ -317,6 +392,62 @@ def test_an_evaluator_of_nothing(project: Path) -> None:
         f"{LAPTOP}: train_evaluator.animals names nothing to read; name a column of the ground "
         "truth in classes or numbers."
     )
+
+
+@pytest.mark.parametrize(
+    ("file", "sizes", "fits"),
+    [
+        (LAPTOP, {"animals": 256, "faces": 256, "animalfaces": 256}, True),
+        (LAPTOP, {"stylized": 16}, True),
+        ("scales/gpu.yaml", {"animals": 32, "faces": 32, "animalfaces": 32}, True),
+        ("scales/gpu.yaml", {"animals": 256, "faces": 256, "animalfaces": 256}, False),
+    ],
+)
+def test_sizes_are_those_that_the_autoencoders_take(
+    project: Path, file: str, sizes: dict[str, int], fits: bool
+) -> None:
+    change(project, "params.yaml", "scale", Path(file).stem)
+    for name, size in sizes.items():
+        change(project, file, f"prepare.{name}.size", size)
+    change(project, file, "train_stargan.faces.critic_layers", 5)
+    if fits:
+        assert load_params().settings.prepare["faces"].size == sizes.get("faces", 64)
+    else:
+        assert "at most 128, the largest image of the architecture biggan, which" in message()
+
+
+@pytest.mark.parametrize(
+    ("changes", "fewest"),
+    [
+        ({}, 102),
+        ({"prepare.faces.unseen_identities": 2}, 4),
+        ({"prepare.faces.source": "celeba", "prepare.faces.folder": "celeba"}, 4),
+        ({"train_network.facenet.weights": "data/raw/weights"}, 0),  # verified by the test images
+    ],
+)
+def test_as_many_unseen_people_as_are_needed(
+    project: Path, changes: dict[str, Any], fewest: int
+) -> None:
+    for key, value in changes.items():
+        change(project, LAPTOP, key, value)
+    change(project, LAPTOP, "prepare.faces.unseen", fewest)
+    assert load_params().settings.prepare["faces"].unseen == fewest
+    if fewest:
+        change(project, LAPTOP, "prepare.faces.unseen", fewest - 1)
+        assert f"prepare.faces.unseen is {fewest - 1}; it must be at least {fewest}" in message()
+
+
+@pytest.mark.parametrize(
+    ("data", "sizes"), [("digits", 64), ("faces", 64), ("animalfaces", 64), ("generated", 80)]
+)
+def test_factors_may_leave_no_residual(project: Path, data: str, sizes: int) -> None:
+    factors = load_params().settings.train_semantic[data].factors
+    given = dict.fromkeys(factors, 1) | {factors[0]: sizes - len(factors) + 1}
+    change(project, LAPTOP, f"train_semantic.{data}.sizes", given)
+    assert load_params().settings.train_semantic[data].sizes == given
+    given[factors[0]] += 1
+    change(project, LAPTOP, f"train_semantic.{data}.sizes", given)
+    assert f"it must be sizes that sum up to at most {sizes}, train_autoencoder." in message()
 
 
 def test_features_called_after_another_network(project: Path) -> None:
