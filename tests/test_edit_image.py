@@ -180,6 +180,8 @@ DONOR = ("--donor", "friend.png")
         ((*DONOR, "--out", "./me.png"), "--out me.png is an image that is read: name ano"),
         ((*DONOR, "--out", "friend.png"), "--out friend.png is an image that is read: na"),
         ((*DONOR, "--dataset", "people"), "there is no data set 'people': use one of dig"),
+        ((*DONOR, "--dataset", "generated"), "'generated': use one of digits, animals, faces, "
+                                             "animalfaces.\n"),
         ((*DONOR, "--factor", "Smile"), "There is no factor 'Smile': use one of ['resid"),
         (("--donor", "nobody.png"), "there is no image nobody.png: correct its name."),
         (("--donor", "params.yaml"), "params.yaml cannot be read as an image: name a .png"),

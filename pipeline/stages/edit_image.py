@@ -24,7 +24,7 @@ seen rendered people, or CelebA at scale paper: other images are reconstructed a
 def edit_image(request: EditRequest, dataset: str) -> None:
     """Write the input, its reconstruction and the edits as one labelled picture."""
     params = load_params()
-    known = list(params.settings.train_semantic)
+    known = list(params.settings.train_autoencoder)  # generated images have none of their own
     if dataset not in known:
         raise PipelineError(f"there is no data set {dataset!r}: use one of {', '.join(known)}.")
     request.check()
