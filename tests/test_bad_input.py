@@ -295,12 +295,25 @@ def test_a_layer_whose_data_set_is_not_complete(
     )
 
 
-def test_a_damaged_input(prepared: Path, refused: Any) -> None:
-    truth = prepared / "ground_truth.parquet"
-    truth.write_bytes(truth.read_bytes()[:-20])
-    sentence = refused("train_autoencoder")
-    assert sentence.startswith(f"{truth} is damaged")
+@pytest.mark.parametrize("file", ["ground_truth.parquet", "strokes.npy"])
+@pytest.mark.parametrize("stage", ["train_autoencoder", "train_network", "plot_data"])
+def test_a_damaged_input(prepared: Path, refused: Any, stage: str, file: str) -> None:
+    damaged = prepared / file
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:-20])
+    sentence = refused(stage)
+    assert sentence.startswith(f"{damaged} is damaged")
     assert sentence.endswith("delete it and run `dvc repro` again.")
+    damaged.unlink()
+    assert refused(stage) == f"{damaged} is missing; `dvc repro` makes it."
+
+
+def test_digits_that_are_not_those_of_the_truth(prepared: Path, refused: Any) -> None:
+    truth = prepared / "ground_truth.parquet"
+    write_parquet(truth, read_parquet(truth).iloc[1:])
+    assert "strokes.npy holds 240 images, but ground_truth.parquet beside it 239 rows" in refused(
+        "train_autoencoder"
+    )
 
 
 def test_a_network_of_another_shape(prepared: Path, run: Any, refused: Any) -> None:

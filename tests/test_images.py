@@ -150,3 +150,4 @@ def test_digits_are_recognised(tmp_path: Path) -> None:
     digits = load_split(tmp_path, "train")
     assert isinstance(digits, ColorDigits) and digits.label.tolist() == [3]
     assert data_files(tmp_path)[0] == tmp_path / "strokes.npy"
+    assert data_files(tmp_path / "digits")[0] == tmp_path / "digits" / "strokes.npy"

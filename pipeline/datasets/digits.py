@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pipeline.datasets.images import open_pixels
 from pipeline.errors import PipelineError
 from pipeline.params import PrepareDigitsParams
 from pipeline.storage import read_parquet
@@ -202,11 +203,14 @@ class ColorDigits:
 
     @classmethod
     def load(cls, folder: Path, split: str) -> ColorDigits:
-        """Read a split from a folder written by the stage `prepare`."""
+        """Read a split from a folder written by the stage `prepare`.
+
+        Raises PipelineError if a file is missing or damaged.
+        """
         truth = read_parquet(folder / "ground_truth.parquet")
         rows = np.flatnonzero(truth["split"] == split)
+        strokes = open_pixels(folder / "strokes.npy", len(truth))[rows]
         truth = truth.iloc[rows]
-        strokes = np.load(folder / "strokes.npy", mmap_mode="r")[rows]
         return cls(
             torch.from_numpy(strokes),
             *(torch.tensor(truth[c].to_numpy(np.float32)) for c in (FOREGROUND, BACKGROUND)),

@@ -15,7 +15,7 @@ from torch import Tensor
 from pipeline.errors import PipelineError
 from pipeline.storage import read_parquet
 
-__all__ = ["ImageSet", "Images", "Mixture", "Pixels", "to_pixels"]
+__all__ = ["ImageSet", "Images", "Mixture", "Pixels", "open_pixels", "to_pixels"]
 
 
 class Pixels(Protocol):
@@ -70,20 +70,7 @@ class ImageSet:
         Raises PipelineError if a file is missing or damaged, or has no such split.
         """
         truth = read_parquet(folder / "ground_truth.parquet")
-        file = folder / "images.npy"
-        try:
-            array = np.load(file, mmap_mode="r", allow_pickle=False)
-        except FileNotFoundError as error:
-            raise PipelineError(f"{file} is missing; `dvc repro` makes it.") from error
-        except (ValueError, EOFError) as error:
-            raise PipelineError(
-                f"{file} is damaged ({error}); delete it and run `dvc repro` again."
-            ) from error
-        if len(array) != len(truth):
-            raise PipelineError(
-                f"{file} holds {len(array)} images, but ground_truth.parquet beside it "
-                f"{len(truth)} rows; delete the folder and run `dvc repro` again."
-            )
+        array = open_pixels(folder / "images.npy", len(truth))
         rows = np.flatnonzero(truth["split"] == split)
         if not len(rows):
             raise PipelineError(f"{folder} has no images of the split '{split}'.")
@@ -165,6 +152,27 @@ class Mixture:
         ]
         images = torch.cat(parts)[torch.cat(of).argsort()]
         return images.contiguous(memory_format=torch.channels_last)
+
+
+def open_pixels(file: Path, rows: int) -> np.ndarray:
+    """The array of a .npy file with an image for each of the `rows` of ground_truth.parquet beside.
+
+    It stays on the disk. Raises PipelineError if it is missing, damaged or of another length.
+    """
+    try:
+        array = np.load(file, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError as error:
+        raise PipelineError(f"{file} is missing; `dvc repro` makes it.") from error
+    except (ValueError, EOFError) as error:
+        raise PipelineError(
+            f"{file} is damaged ({error}); delete it and run `dvc repro` again."
+        ) from error
+    if len(array) != rows:
+        raise PipelineError(
+            f"{file} holds {len(array)} images, but ground_truth.parquet beside it "
+            f"{rows} rows; delete the folder and run `dvc repro` again."
+        )
+    return array
 
 
 def to_pixels(images: Tensor) -> Tensor:

@@ -14,11 +14,16 @@ SPLITS = ("train", "validation", "test")
 
 def load_split(folder: Path, split: str) -> ColorDigits | ImageSet:
     """Read a split of the data set in `folder`. Raises PipelineError if a file cannot be used."""
-    kind = ColorDigits if (folder / "strokes.npy").exists() else ImageSet
+    kind = ColorDigits if _pixels(folder) == "strokes.npy" else ImageSet
     return kind.load(folder, split)
 
 
 def data_files(folder: Path) -> list[Path]:
     """The files a data set consists of."""
-    pixels = "strokes.npy" if (folder / "strokes.npy").exists() else "images.npy"
-    return [folder / pixels, folder / "ground_truth.parquet"]
+    return [folder / _pixels(folder), folder / "ground_truth.parquet"]
+
+
+def _pixels(folder: Path) -> str:
+    """The file that holds pixels: of digits only strokes, also where their file is missing."""
+    digits = folder.name == "digits" or (folder / "strokes.npy").exists()
+    return "strokes.npy" if digits else "images.npy"
