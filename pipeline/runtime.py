@@ -80,6 +80,8 @@ def prepare_runtime(device: str, threads: int, seed: int) -> torch.device:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     # A few GPU operations have no deterministic form: there torch warns, and runs agree closely.
     torch.use_deterministic_algorithms(True, warn_only=device == "cuda")
+    if device == "cuda" and "LOCAL_RANK" in os.environ:  # torchrun's processes take a GPU each
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
     # Filling memory before it is written costs time and only helps programs that read it first.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return torch.device(device)
@@ -132,8 +134,8 @@ def measure(
 
     An entry holds seconds, peak_rss_mib (of the process, or of its largest child process if that
     is larger), threads, device and, on a GPU, peak_gpu_mib. A block that fails writes nothing; a
-    resumed one counts its last part only. The file differs in each run and is therefore no out of
-    a DVC stage.
+    resumed one counts its last part only. Of processes that train together the first one's entry
+    is written. The file differs in each run and is therefore no out of a DVC stage.
     """
     path = paths.costs(scale)
     with _locked(path.parent):  # told before the work, not after it

@@ -3,6 +3,12 @@
 A file is written under the name `.<name>.partial` in its own folder and renamed when it is
 complete and on the disk, so a reader sees the old file or the new one, never half of it. A
 leftover of a killed process is overwritten by the next write.
+
+Of the processes that torchrun starts to train together, only the first one writes. All of them run
+the whole stage with the same seeds and end with the same model; if each wrote, they would rename
+and remove each other's files. So a stage needs no condition of its own: what another process
+writes goes nowhere, or into a folder that vanishes with the block that fills it, where that
+process can read it back meanwhile.
 """
 
 from __future__ import annotations
@@ -13,6 +19,7 @@ import json
 import os
 import shutil
 import struct
+import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -27,6 +34,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
+    "is_first_process",
     "new_folder",
     "read_array",
     "read_arrays",
@@ -44,6 +52,15 @@ __all__ = [
 ]
 
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+_scratch: set[Path] = set()
+"""Folders that vanish: the only places where a process that is not the first one writes."""
+
+
+def is_first_process() -> bool:
+    """Whether this process writes what a stage makes: the only one, or the first of torchrun's."""
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 def _partial(path: Path) -> Path:
@@ -66,6 +83,9 @@ def _reported(path: Path) -> Iterator[None]:
 def _writing(path: str | Path) -> Iterator[BinaryIO]:
     """Yield a file that becomes `path` if the block succeeds, and vanishes if it fails."""
     path = Path(path)
+    if not is_first_process() and _scratch.isdisjoint(path.parents):
+        yield io.BytesIO()
+        return
     partial = _partial(path)
     with _reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -151,6 +171,10 @@ def new_folder(path: str | Path) -> Iterator[Path]:
     What stands at `path`, be it a file, is there again if it cannot be replaced.
     """
     path = Path(path)
+    if not is_first_process():
+        with _scratch_folder() as scratch:
+            yield scratch
+        return
     partial, old = _partial(path), path.with_name(f".{path.name}.old")
     with _reported(path):
         for leftover in (partial, old):
@@ -179,6 +203,17 @@ def _remove(path: Path) -> None:
     else:
         with contextlib.suppress(OSError):
             path.unlink()
+
+
+@contextlib.contextmanager
+def _scratch_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _scratch.add(folder)
+        try:
+            yield folder
+        finally:
+            _scratch.remove(folder)
 
 
 @contextlib.contextmanager

@@ -93,6 +93,21 @@ def test_only_the_newest_fingerprint_is_kept(here: Path) -> None:
     assert first.path.parent == Path(".checkpoints/train-a")
 
 
+def test_only_the_first_process_changes_checkpoints(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = open_checkpoints("train", "a", Settings(), [])
+    folder.save({"step": 1})
+    monkeypatch.setenv("RANK", "1")
+    other = open_checkpoints("train", "a", Settings(steps=4), [])
+    other.save({"step": 2})
+    folder.clear()
+    assert folder.load() == {"step": 1} and other.load() is None
+    monkeypatch.setenv("RANK", "0")
+    folder.clear()
+    assert folder.load() is None
+
+
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text", "pickle", "list"])
 def test_an_unusable_checkpoint_is_told(here: Path, damage: str) -> None:
     folder = CheckpointFolder(here / "stage" / "fingerprint")

@@ -46,6 +46,9 @@ def test_a_gpu_is_taken_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert runtime.prepare_runtime("auto", 1, 0) == torch.device("cuda")
     assert runtime.prepare_runtime("cpu", 1, 0) == torch.device("cpu")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert runtime.prepare_runtime("auto", 1, 0) == torch.device("cuda:1")
+    assert runtime.prepare_runtime("cpu", 1, 0) == torch.device("cpu")
 
 
 def test_available_cores(monkeypatch: pytest.MonkeyPatch) -> None:

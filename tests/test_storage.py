@@ -253,6 +253,27 @@ def test_new_folder_restores_what_it_cannot_replace(
     assert (target if kind == "file" else target / "old").read_text() == "old"
 
 
+@pytest.mark.parametrize("kind", WRITERS)
+def test_another_process_leaves_nothing(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the first of torchrun's processes writes; the others read back what they fill."""
+    with storage.new_folder(tmp_path / "target") as folder:
+        (folder / "old").write_text("")
+    monkeypatch.setenv("RANK", "1")
+    WRITERS[kind](tmp_path / "deep" / "result")
+    with storage.new_folder(tmp_path / "target") as folder:
+        WRITERS[kind](folder / "part" / "result")
+        if kind in READERS:
+            READERS[kind](folder / "part" / "result")
+        assert os.listdir(folder / "part") == ["result"]
+    assert not folder.exists()
+    with pytest.raises(RuntimeError), storage.new_folder(tmp_path / "target") as folder:
+        raise RuntimeError
+    assert not folder.exists()
+    assert os.listdir(tmp_path) == ["target"] and os.listdir(tmp_path / "target") == ["old"]
+
+
 @pytest.mark.parametrize("kind", READERS)
 def test_a_missing_file_is_named(tmp_path: Path, kind: str) -> None:
     with pytest.raises(PipelineError, match=f"{tmp_path}/nothing is missing; `dvc repro`"):

@@ -17,7 +17,7 @@ import torch
 
 from pipeline import paths
 from pipeline.errors import PipelineError
-from pipeline.storage import write_bytes
+from pipeline.storage import is_first_process, write_bytes
 
 __all__ = ["CheckpointFolder", "fingerprint", "open_checkpoints"]
 
@@ -83,7 +83,9 @@ class CheckpointFolder:
         return CheckpointFolder(self.path / name)
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replace the checkpoint, atomically."""
+        """Replace the checkpoint, atomically; the first process alone does."""
+        if not is_first_process():
+            return
         buffer = io.BytesIO()
         torch.save(state, buffer)
         write_bytes(self.file, buffer.getbuffer())
@@ -111,7 +113,14 @@ class CheckpointFolder:
         )
 
     def clear(self) -> None:
-        """Remove the folder, and its parent if nothing else is in it."""
+        """Remove the folder, and its parent if nothing else is in it.
+
+        Of processes that train together the first one does, whenever it is done: the others read
+        their checkpoint before the first update, or the first exchange of a finished training, and
+        no process gets past that before all have reached it.
+        """
+        if not is_first_process():
+            return
         shutil.rmtree(self.path, ignore_errors=True)
         with contextlib.suppress(OSError):  # not empty, or not there
             self.path.parent.rmdir()
@@ -127,6 +136,6 @@ def open_checkpoints(
     """
     folder = CheckpointFolder(paths.checkpoints(stage, item, fingerprint(params, inputs)))
     for other in folder.path.parent.glob("*"):
-        if other != folder.path:
+        if other != folder.path and is_first_process():
             shutil.rmtree(other, ignore_errors=True)
     return folder
