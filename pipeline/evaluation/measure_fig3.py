@@ -12,6 +12,7 @@ from pipeline import paths
 from pipeline.datasets.features import load_posterior, load_representations
 from pipeline.datasets.images import ImageSet
 from pipeline.evaluation.attributes import held_out_quality, read_attributes
+from pipeline.evaluation.examples import varied_rows
 from pipeline.evaluation.faithfulness import cosine_faithfulness
 from pipeline.evaluation.fig3 import LayerSamples, summarise_fig3
 from pipeline.evaluation.sampling import crossed_samples, decode_images
@@ -54,8 +55,8 @@ def _measure(
     mean, _ = load_posterior(paths.posteriors(dataset), "test")
     rebuilt = decode_images(autoencoder, mean[rows].to(device))
     inputs = test.pixels(rows)
-    shown = settings.rows
-    arrays = {"inputs": inputs[:shown], "reconstructions": rebuilt[:shown]}
+    shown = varied_rows(test.truth[: settings.inputs], evaluator.classes, settings.rows)
+    arrays = {"inputs": inputs[shown], "reconstructions": rebuilt[shown]}
 
     generator = torch.Generator().manual_seed(params.seed)
     v = torch.randn(settings.samples, mean.shape[1], generator=generator).to(device)
@@ -86,9 +87,9 @@ def _measure(
         layers[layer.layer] = LayerSamples(variance.mean((1, 2)), readings, faithfulness)
         variances.append(variance.mean((1, 2)))
         arrays |= {
-            f"{layer.layer}_samples": samples[:shown, : settings.columns],
-            f"{layer.layer}_mean": np.stack(averages[:shown]),
-            f"{layer.layer}_variance": variance[:shown],
+            f"{layer.layer}_samples": samples[shown][:, : settings.columns],
+            f"{layer.layer}_mean": np.stack(averages)[shown],
+            f"{layer.layer}_variance": variance[shown],
         }
 
     names = (*evaluator.classes, *evaluator.numbers)

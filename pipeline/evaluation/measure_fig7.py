@@ -21,6 +21,7 @@ from pipeline.evaluation.edits import (
     negate_with_stargan,
     replace_factor,
 )
+from pipeline.evaluation.examples import varied_rows
 from pipeline.evaluation.fid import FrechetReference, KernelReference, feature_statistics
 from pipeline.evaluation.fig7 import Measured, summarise_fig7
 from pipeline.evaluation.perceptual_features import load_extractor
@@ -86,7 +87,7 @@ def measure_fig7(params: Params, device: torch.device) -> None:
     factors = factors_of_codes(e, z_bar)
     rebuilt = decode_images(autoencoder, z_bar[rows].to(device))
     generator = np.random.default_rng(params.seed)
-    shown = rows[: settings.rows]
+    shown = torch.from_numpy(varied_rows(values, attributes, settings.rows))
     grids: dict[str, list[np.ndarray]] = {"donors": [], "ours": [], "stargan": []}
     edits: dict[str, dict[str, Measured]] = {"ours": {}, "stargan": {}}
     for name in attributes:

@@ -14,6 +14,7 @@ from pipeline.datasets.features import load_representations
 from pipeline.datasets.images import ImageSet, to_pixels
 from pipeline.evaluation.attributes import read_attributes
 from pipeline.evaluation.encoding import encode_in_batches
+from pipeline.evaluation.examples import varied_rows
 from pipeline.evaluation.faithfulness import cosine_faithfulness
 from pipeline.evaluation.fid import FrechetReference, KernelReference, feature_statistics
 from pipeline.evaluation.mahendran_vedaldi import invert_representation
@@ -45,7 +46,8 @@ def measure_table1(params: Params, device: torch.device) -> None:
     test, real = (ImageSet.load(paths.prepared(dataset), s) for s in ("test", "reference"))
     rows = torch.arange(settings.inputs)
     inputs = test.pixels(rows)
-    shown = _examples(test.label[rows], settings.examples)
+    truth = test.truth[: settings.inputs]
+    shown = torch.from_numpy(varied_rows(truth, ["species"], settings.examples))
 
     reference = extractor.extract(real.pixels(rows))
     frechet = FrechetReference(feature_statistics(reference))
@@ -134,16 +136,6 @@ def measure_table1(params: Params, device: torch.device) -> None:
     )
     write_npz(paths.evaluations("table1"), **arrays)
     write_json(paths.metrics(params.scale, "table1"), summary)
-
-
-def _examples(labels: Tensor, count: int) -> Tensor:
-    """The first image of as many classes as there are, then the following images: (count,)."""
-    first: list[int] = []
-    for row, label in enumerate(labels.tolist()):
-        if label not in {int(labels[seen]) for seen in first}:
-            first.append(row)
-    others = [row for row in range(len(labels)) if row not in first]
-    return torch.tensor([*first, *others][:count])
 
 
 @torch.no_grad()

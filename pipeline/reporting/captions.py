@@ -69,9 +69,10 @@ FIGURES: Mapping[str, Sequence[Image]] = {
     "faces": (
         Image(
             "classes",
-            "The people, or the faces of animals, by identity",
+            "The people, by identity",
             "Of rendered people, pose, light, background, clothes and smile vary from image to "
-            "image, and a little their hair, beard and age; all of it is known.",
+            "image; most wear the same beard and glasses, some dye their hair, and they are seen "
+            "young and old. All of it is known.",
             "Rows of faces, one row per person.",
         ),
         Image(
@@ -95,7 +96,7 @@ FIGURES: Mapping[str, Sequence[Image]] = {
         Image(
             "classes",
             "The animals that FaceNet sees in Fig. S10, by class",
-            "No network but `t`, and with `E` and `D` also people's, is trained on them.",
+            "FaceNet is not trained on them: e and t are, and E and D, which see people too.",
             "Rows of animals, one row per class.",
         ),
     ),
@@ -261,7 +262,7 @@ FIGURES: Mapping[str, Sequence[Image]] = {
             "Share of edits in which the evaluator reads an attribute otherwise than before: rows "
             "are edited attributes, columns those that are read. The diagonal should be dark and "
             "the rest light, but for what the edited attribute causes in the data (†): gender "
-            "causes beards, and age grey hair.",
+            "causes beards.",
             "Two tables in shades of blue, ours and StarGAN: six edited attributes by six that are "
             "read.",
         ),
