@@ -1,7 +1,7 @@
 """Training and sampling speed of the conditional INN beside other flow libraries.
 
     python benchmarks/inn.py --write                     # the table of benchmarks/README.md
-    python benchmarks/inn.py --widths 512 --batches 25 --peers FrEIA --rounds 3
+    python benchmarks/inn.py --widths 512 --blocks 4 --batches 25 --peers FrEIA --rounds 3
 
 Every model is a stack of [ActNorm, affine coupling of both halves, permutation] on 128 features
 with a condition of 128 and has the same number of parameters within 2 %. All run in one process,
@@ -33,7 +33,7 @@ FEATURES = CONDITION = 128
 DEPTH = 2
 PEERS = ("FrEIA", "nflows", "normflows", "zuko")
 TASKS = ("training", "sampling")
-# Kinds of matrix products (ours, the peers'): the same for all, and each as it ships.
+# Kinds of matrix products (ours, the peers'): the same for all, and the setting for ours alone.
 PAIRS = [("default", "default"), ("fast", "fast"), ("fast", "default")]
 README = Path(__file__).with_name("README.md")
 MARKS = ("<!-- table -->", "<!-- end of table -->")
@@ -321,6 +321,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--write", action="store_true", help="write the table into README.md")
     settings = parser.parse_args()
+    if len(settings.blocks) != len(settings.widths):
+        parser.error(
+            f"--blocks has {len(settings.blocks)} numbers for {len(settings.widths)} widths: "
+            "give one for each."
+        )
     torch.set_num_threads(settings.threads)
     keep_freed_memory()
     settings.products = use_fast_products()
