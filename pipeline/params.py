@@ -811,13 +811,12 @@ def _check_settings(file: str, settings: ScaleParams, run: _RunParams) -> None:
     _check_fig4(file, settings, run)
     fig5 = settings.evaluate["fig5"]
     tests = settings.prepare[run.figures["fig5"].dataset].test
-    for name, value, bound, what in (
-        ("inputs", fig5.inputs, tests, "the number of test images"),
-        ("variance_inputs", fig5.variance_inputs, fig5.inputs, "evaluate.fig5.inputs"),
-        ("rows", fig5.rows, fig5.inputs, "evaluate.fig5.inputs"),
-    ):
-        if value > bound:
-            raise _bad(file, ("evaluate", "fig5", name), value, f"at most {bound}, {what}")
+    bounds = {
+        "inputs": (tests, "the number of test images"),
+        "variance_inputs": (fig5.inputs, "evaluate.fig5.inputs"),
+        "rows": (fig5.inputs, "evaluate.fig5.inputs"),
+    }
+    _check_bounds(file, ("evaluate", "fig5"), fig5, bounds)
     _check_samples(file, settings, "fig3", run.figures["fig3"].dataset)
     _check_samples(file, settings, "figs10", run.figures["figs10"].dataset)
     _check_fig6(file, settings)
@@ -946,13 +945,12 @@ def _check_fig4(file: str, settings: ScaleParams, run: _RunParams) -> None:
             "train_network.squeezenet, which count from 0",
         )
     tests = _test_images(settings, run.figures["fig4"].dataset)
-    for name, value, bound, what in (
-        ("inputs", fig4.inputs, tests, "the number of test images"),
-        ("rows", fig4.rows, fig4.inputs, "evaluate.fig4.inputs"),
-        ("columns", fig4.columns, fig4.invariances, "evaluate.fig4.invariances"),
-    ):
-        if value > bound:
-            raise _bad(file, ("evaluate", "fig4", name), value, f"at most {bound}, {what}")
+    bounds = {
+        "inputs": (tests, "the number of test images"),
+        "rows": (fig4.inputs, "evaluate.fig4.inputs"),
+        "columns": (fig4.invariances, "evaluate.fig4.invariances"),
+    }
+    _check_bounds(file, ("evaluate", "fig4"), fig4, bounds)
 
 
 def _test_images(settings: ScaleParams, dataset: str) -> int:
@@ -983,14 +981,13 @@ def _check_fig6(file: str, settings: ScaleParams) -> None:
 def _check_samples(file: str, settings: ScaleParams, figure: str, dataset: str) -> None:
     """What samples of layers are drawn, read and shown."""
     chosen = settings.evaluate[figure]
-    for name, value, bound, what in (
-        ("inputs", chosen.inputs, settings.prepare[dataset].test, "the number of test images"),
-        ("read", chosen.read, chosen.samples, f"evaluate.{figure}.samples"),
-        ("rows", chosen.rows, chosen.inputs, f"evaluate.{figure}.inputs"),
-        ("columns", chosen.columns, chosen.read, f"evaluate.{figure}.read"),
-    ):
-        if value > bound:
-            raise _bad(file, ("evaluate", figure, name), value, f"at most {bound}, {what}")
+    bounds = {
+        "inputs": (settings.prepare[dataset].test, "the number of test images"),
+        "read": (chosen.samples, f"evaluate.{figure}.samples"),
+        "rows": (chosen.inputs, f"evaluate.{figure}.inputs"),
+        "columns": (chosen.read, f"evaluate.{figure}.read"),
+    }
+    _check_bounds(file, ("evaluate", figure), chosen, bounds)
 
 
 def _check_distances(
@@ -1030,9 +1027,17 @@ def _check_inspect(file: str, settings: ScaleParams, run: _RunParams) -> None:
         "rows": (inspect.inputs, "inspect.inputs"),
         "columns": (inspect.samples, "inspect.samples"),
     }
+    _check_bounds(file, ("inspect",), inspect, bounds)
+
+
+def _check_bounds(
+    file: str, where: tuple[str, ...], section: object, bounds: Mapping[str, tuple[int, str]]
+) -> None:
+    """Whether numbers of a section are no larger than their bound, of which words say what it is."""
     for name, (bound, what) in bounds.items():
-        if getattr(inspect, name) > bound:
-            raise _bad(file, ("inspect", name), getattr(inspect, name), f"at most {bound}, {what}")
+        value = getattr(section, name)
+        if value > bound:
+            raise _bad(file, (*where, name), value, f"at most {bound}, {what}")
 
 
 def _check_animals(file: str, where: tuple[str, ...], animals: PrepareAnimalsParams) -> None:
