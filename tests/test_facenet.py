@@ -20,7 +20,7 @@ from pipeline.datasets.images import ImageSet
 from pipeline.errors import PipelineError
 from pipeline.networks import weights
 from pipeline.networks.facenet import FaceNet, build_facenet
-from pipeline.networks.layers import phi, psi
+from pipeline.networks.layers import phi
 from pipeline.networks.loading import builder_arguments, load_network
 from pipeline.networks.weights import PUBLISHED, published_weights
 from pipeline.params import NetworkParams, TrainFaceNetParams, load_params
@@ -28,6 +28,7 @@ from pipeline.runtime import make_fabric
 from pipeline.training.checkpoints import CheckpointFolder
 from pipeline.training.log import TrainingLog
 from pipeline.training.recognition import IdentityHead, embed, train_recogniser, verification
+from tests.splitting import psi
 
 # isort: split
 from facenet_pytorch import InceptionResnetV1

@@ -11,7 +11,7 @@ from torch import nn
 
 from pipeline.datasets.digits import ColorDigits
 from pipeline.errors import PipelineError
-from pipeline.networks.layers import phi, psi, represent
+from pipeline.networks.layers import phi, represent
 from pipeline.networks.loading import (
     build_network,
     builder_arguments,
@@ -24,6 +24,7 @@ from pipeline.params import load_params
 from pipeline.rendering.animals import SPECIES
 from pipeline.storage import write_json, write_safetensors
 from pipeline.training.network import checkpoint_steps
+from tests.splitting import psi
 
 ROOT = Path(__file__).resolve().parents[1]
 PARAMS = load_params(ROOT)
@@ -100,8 +101,6 @@ def test_a_module_that_does_not_exist(name: str, path: str, networks: dict[str, 
     with pytest.raises(PipelineError) as caught:
         phi(networks[network], path, images(network))
     assert str(caught.value) == sentence
-    with pytest.raises(PipelineError):
-        psi(networks[network], path, torch.zeros(1, 2), IMAGE[network])
 
 
 def test_representations_of_a_data_set(networks: dict[str, nn.Module]) -> None:

@@ -1,4 +1,4 @@
-"""Split an unmodified network f at a named layer: z = Phi(x), f(x) = Psi(z) (INV paper, Sec. 3)."""
+"""Read an unmodified network f at a named layer: z = Phi(x), where f(x) = Psi(z) (Sec. 3)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.datasets.images import Images
 from pipeline.errors import PipelineError
 from pipeline.parallel import run_in_threads
 
-__all__ = ["phi", "psi", "represent", "represent_images", "represent_pixels", "stopping_at"]
+__all__ = ["phi", "represent", "represent_images", "represent_pixels", "stopping_at"]
 
 
 def _module(network: nn.Module, path: str) -> nn.Module:
@@ -64,20 +64,6 @@ def phi(network: nn.Module, path: str, images: Tensor) -> Tensor:
     """z = Phi(x): the output (B, ...) of the module `path` for images (B, C, H, W)."""
     with stopping_at(network, path) as run:
         return run(images)
-
-
-@torch.no_grad()
-def psi(network: nn.Module, path: str, z: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
-    """f = Psi(z): the network's output (B, ...) when the module `path` gives `z` (B, ...).
-
-    `image_shape` (C, H, W) is what the network takes: the layers before `path` run on blank images
-    and what they compute is discarded.
-    """
-    handle = _module(network, path).register_forward_hook(lambda *_: z.clone())
-    try:
-        return network(z.new_zeros(len(z), *image_shape))
-    finally:
-        handle.remove()
 
 
 def represent(
