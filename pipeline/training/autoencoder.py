@@ -84,9 +84,4 @@ def train_digits_autoencoder(
         validate_every=settings.validate_every,
         schedule=cosine(settings.steps, warmup=min(100, settings.steps // 10)),
     )
-    last = {
-        name.removeprefix("validation/"): value
-        for name, value in result.history[-1].items()
-        if name.startswith("validation/")
-    }
-    return model, last
+    return model, result.last_validation

@@ -126,7 +126,7 @@ def train_image_autoencoder(
         checkpoints=checkpoints,
         log=log,
     )
-    return model, _last(result)
+    return model, result.last_validation
 
 
 def train_inversion_decoder(
@@ -184,7 +184,7 @@ def train_inversion_decoder(
         checkpoints=checkpoints,
         log=log,
     )
-    return _last(result)
+    return result.last_validation
 
 
 Distance = Callable[[Tensor, Tensor], Tensor]
@@ -242,11 +242,3 @@ def _fit(
     )
     model.eval()
     return result
-
-
-def _last(result: FitResult) -> dict[str, float]:
-    return {
-        name.removeprefix("validation/"): value
-        for name, value in result.history[-1].items()
-        if name.startswith("validation/")
-    }

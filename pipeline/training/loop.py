@@ -45,6 +45,12 @@ class FitResult:
     snapshots: dict[int, State]
     """Copies of the model's state on the CPU, after the steps that were asked for."""
 
+    @property
+    def last_validation(self) -> Entry:
+        """What `validate` gave at the end of the training, by its own names."""
+        prefix, last = "validation/", self.history[-1]
+        return {name.removeprefix(prefix): last[name] for name in last if name.startswith(prefix)}
+
 
 def fit(
     model: Model,
