@@ -24,9 +24,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from products import use_fast_products
 from torch import Tensor, nn
 
-from pipeline.models.cpu import keep_freed_memory, use_fast_products
+from pipeline.models.cpu import keep_freed_memory
 from pipeline.models.inn import InvertibleNetwork
 
 FEATURES = CONDITION = 128

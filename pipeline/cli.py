@@ -24,9 +24,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
+from pipeline.cost import measure
 from pipeline.errors import PipelineError
 from pipeline.params import Params, load_params
-from pipeline.runtime import measure, prepare_runtime
+from pipeline.runtime import prepare_runtime
 
 __all__ = ["report_errors", "run_stage"]
 

@@ -10,11 +10,11 @@ __all__ = ["PLUMBING", "hash_modules", "stage_modules"]
 
 PLUMBING = {
     "pipeline/cli.py",
+    "pipeline/cost.py",
     "pipeline/errors.py",
     "pipeline/models/cpu.py",
     "pipeline/params.py",
     "pipeline/paths.py",
-    "pipeline/runtime.py",
     "pipeline/storage.py",
     "pipeline/torchvision_compat.py",
     "pipeline/training/checkpoints.py",

@@ -2,7 +2,7 @@
 
 `load_params` checks both files completely, whatever stage asks, so that a mistake ends in one
 sentence before any long work starts. A field's annotation is its only declaration: its type, the
-values it may take and the words that say so.
+values it may take and the words that say so. What is made of a value stands where it is used.
 """
 
 from __future__ import annotations
@@ -233,19 +233,6 @@ class TrainNetworkParams:
     learning_rate: Positive
     checkpoints: Count
 
-    @property
-    def checkpoint_steps(self) -> tuple[int, ...]:
-        """Evenly spaced steps, from 0 (untrained) to `steps` (trained); of one, the last."""
-        if self.checkpoints == 1:
-            return (self.steps,)
-        return tuple(
-            round(index * self.steps / (self.checkpoints - 1)) for index in range(self.checkpoints)
-        )
-
-    def build_arguments(self, classes: int) -> dict[str, Any]:
-        """What the network's builder is called with, for a data set of so many classes."""
-        return {"classes": classes}
-
 
 @dataclass(frozen=True)
 class TrainAlexNetParams(TrainNetworkParams):
@@ -256,11 +243,6 @@ class TrainAlexNetParams(TrainNetworkParams):
     size: Annotated[int, Rule("a whole number of at least 31", lambda v: v >= 31)]
     dropout: Fraction
     weights: str | None
-
-    def build_arguments(self, classes: int) -> dict[str, Any]:
-        """What build_alexnet is called with."""
-        names = ("width", "hidden", "size", "dropout")
-        return {"classes": classes} | {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -276,12 +258,6 @@ class TrainResNetParams(TrainNetworkParams):
     size: Annotated[int, Rule("a whole number of at least 32", lambda v: v >= 32)]
     blur: Fraction
     weights: str | None
-
-    def build_arguments(self, classes: int) -> dict[str, Any]:
-        """What build_resnet is called with."""
-        names = ("bottleneck", "width", "size")
-        arguments = {name: getattr(self, name) for name in names}
-        return {"classes": classes, "blocks": list(self.blocks)} | arguments
 
 
 @dataclass(frozen=True)
@@ -305,11 +281,6 @@ class TrainFaceNetParams(TrainNetworkParams):
     logit_scale: Positive
     margin: Fraction
     weights: str | None
-
-    def build_arguments(self, classes: int) -> dict[str, Any]:
-        """What build_facenet is called with; it embeds, whatever the number of identities."""
-        names = ("width", "embedding", "size", "dropout")
-        return {"repeats": list(self.repeats)} | {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -1033,7 +1004,7 @@ def _check_inspect(file: str, settings: ScaleParams, run: _RunParams) -> None:
 def _check_bounds(
     file: str, where: tuple[str, ...], section: object, bounds: Mapping[str, tuple[int, str]]
 ) -> None:
-    """Whether numbers of a section are no larger than their bound, of which words say what it is."""
+    """Whether numbers of a section are no larger than their bound, which comes with its name."""
     for name, (bound, what) in bounds.items():
         value = getattr(section, name)
         if value > bound:

@@ -18,7 +18,6 @@ import io
 import json
 import os
 import shutil
-import struct
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -39,7 +38,6 @@ __all__ = [
     "read_array",
     "read_arrays",
     "read_json",
-    "read_metadata",
     "read_parquet",
     "read_tensors",
     "write_bytes",
@@ -142,26 +140,13 @@ def write_parquet(path: str | Path, frame: pd.DataFrame) -> None:
         frame.to_parquet(file, engine="pyarrow", compression="zstd")
 
 
-def write_safetensors(
-    path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
-) -> None:
-    """Write tensors, from any device, and text metadata."""
+def write_safetensors(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors, from any device."""
     from safetensors.torch import save
 
     # Own storage for each: tensors that share memory are refused by the format.
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    data = memoryview(save(plain, metadata=dict(metadata or {}) or None))
-    # The library writes metadata in the random order of a hash table: write the header anew.
-    (size,) = struct.unpack("<Q", data[:8])
-    header = json.loads(bytes(data[8 : 8 + size]))
-    if metadata:
-        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # the tensors start at a multiple of 8 bytes
-    with _writing(path) as file:
-        file.write(struct.pack("<Q", len(text)))
-        file.write(text)
-        file.write(data[8 + size :])
+    write_bytes(path, save(plain))
 
 
 @contextlib.contextmanager
@@ -263,11 +248,3 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
 
     with _reading(Path(path)):
         return load(Path(path).read_bytes())
-
-
-def read_metadata(path: str | Path) -> dict[str, str]:
-    """Read the text metadata of a safetensors file."""
-    with _reading(Path(path)), open(path, "rb") as file:
-        (size,) = struct.unpack("<Q", file.read(8))
-        header = json.load(io.BytesIO(file.read(size)))
-        return dict(header.get("__metadata__", {}))

@@ -7,8 +7,9 @@ from torch.nn import functional as F
 
 from pipeline.errors import PipelineError
 from pipeline.networks.alexnet import AlexNet, build_alexnet
-from pipeline.networks.layers import phi, psi
+from pipeline.networks.layers import phi
 from pipeline.torchvision_compat import torchvision
+from tests.splitting import psi
 
 MODULES = {
     "conv5": "features.11",

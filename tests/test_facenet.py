@@ -20,14 +20,15 @@ from pipeline.datasets.images import ImageSet
 from pipeline.errors import PipelineError
 from pipeline.networks import weights
 from pipeline.networks.facenet import FaceNet, build_facenet
-from pipeline.networks.layers import phi, psi
-from pipeline.networks.loading import load_network
+from pipeline.networks.layers import phi
+from pipeline.networks.loading import builder_arguments, load_network
 from pipeline.networks.weights import PUBLISHED, published_weights
 from pipeline.params import NetworkParams, TrainFaceNetParams, load_params
 from pipeline.runtime import make_fabric
 from pipeline.training.checkpoints import CheckpointFolder
 from pipeline.training.log import TrainingLog
 from pipeline.training.recognition import IdentityHead, embed, train_recogniser, verification
+from tests.splitting import psi
 
 # isort: split
 from facenet_pytorch import InceptionResnetV1
@@ -306,7 +307,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A training of the smallest network on 15 identities, and what it was before."""
     folder = people(tmp_path_factory.mktemp("people"), 20, seed=0)
     torch.manual_seed(0)
-    network = build_facenet(**SETTINGS.build_arguments(15))
+    network = build_facenet(**builder_arguments("facenet", SETTINGS, 15))
     sets = {split: ImageSet.load(folder, split) for split in ("train", "validation", "unseen")}
     before = copy.deepcopy(network.state_dict())
     result = train_recogniser(
@@ -385,7 +386,7 @@ def test_the_stage_trains_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_stage_takes_published_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    published = build_facenet(**SETTINGS.build_arguments(15))
+    published = build_facenet(**builder_arguments("facenet", SETTINGS, 15))
     path = tmp_path / "weights" / PUBLISHED["facenet"].file
     settings = replace(SETTINGS, weights=str(path.parent))
     with pytest.raises(PipelineError, match=f"the weights .*{path.name} are missing: download"):

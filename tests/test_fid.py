@@ -10,12 +10,19 @@ from pipeline.evaluation import fid
 from pipeline.evaluation.fid import (
     FeatureStatistics,
     FrechetReference,
+    KernelDistance,
     KernelReference,
     feature_statistics,
-    frechet_distance,
-    kernel_distance,
 )
 from pipeline.torchvision_compat import torchvision
+
+
+def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> float:
+    return FrechetReference(first).distance(second)
+
+
+def kernel_distance(first: np.ndarray, second: np.ndarray, **options: int) -> KernelDistance:
+    return KernelReference(first, **options).distance(second)
 
 
 def draw(count: int, dims: int, seed: int, shift: float = 0.0, decay: float = 4.0) -> np.ndarray:

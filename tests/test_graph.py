@@ -143,6 +143,7 @@ def test_the_modules_of_a_stage_are_named_by_content(
     assert "pipeline/models/inn.py" not in before["prepare"]
     for modules in before.values():
         assert not PLUMBING & set(modules)
+        assert "pipeline/runtime.py" in modules  # seeds, precision and threads decide results
     with (tmp_path / "pipeline/models/inn.py").open("a") as file:
         file.write("# changed\n")
     after = named()
@@ -150,6 +151,10 @@ def test_the_modules_of_a_stage_are_named_by_content(
     assert changed == {
         stage for stage, modules in before.items() if "pipeline/models/inn.py" in modules
     }
+
+
+def test_plumbing_names_modules_that_exist() -> None:
+    assert all((ROOT / module).is_file() for module in PLUMBING)
 
 
 def test_the_rows_of_a_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -352,34 +352,6 @@ def test_misuse_is_refused():
 # Process-wide settings
 
 
-@pytest.fixture
-def products():
-    matmul = getattr(torch.backends.mkldnn, "matmul", None)
-    if not hasattr(matmul, "fp32_precision"):
-        pytest.skip("this PyTorch has no such setting")
-    before = matmul.fp32_precision
-    yield matmul
-    matmul.fp32_precision = before
-
-
-def test_fast_products_stay_only_where_they_are_exact(products):
-    before = products.fp32_precision
-    report = cpu.use_fast_products()
-    assert report["before"] == before
-    assert report["value"] == products.fp32_precision
-    assert report["enabled"] == (report["error"] is not None and report["error"] <= cpu.TOLERANCE)
-    a, b = torch.randn(2, 64, 300, generator=torch.Generator().manual_seed(0)).unbind()
-    exact = a.double() @ b.double().T
-    assert (a @ b.T - exact).norm() / exact.norm() <= 2e-6
-
-
-def test_inexact_products_are_refused(products):
-    before = products.fp32_precision
-    report = cpu.use_fast_products(tolerance=0)
-    assert not report["enabled"]
-    assert products.fp32_precision == before == report["value"]
-
-
 def test_kept_memory_changes_no_result():
     assert cpu.keep_freed_memory() in (True, False)
     test_plain_reference_agrees(12, 6, torch.float32)

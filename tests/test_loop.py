@@ -242,6 +242,9 @@ def test_history(tmp_path: Path) -> None:
         "train/gradient_norm",
     }
     assert len({e["validation/noise"] for e in result.history if "validation/noise" in e}) == 1
+    assert result.last_validation == {
+        name: result.history[-1][f"validation/{name}"] for name in ("error", "noise")
+    }
     assert result.stopped_step == STEPS
     items = [batch_indices(step, 8, 50, 3).sum().item() for step in range(4)]
     assert result.history[0]["train/items"] == pytest.approx(sum(items) / 4)

@@ -5,11 +5,7 @@ import torch
 from torch import nn
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.mahendran_vedaldi import (
-    invert_representation,
-    representation_error,
-    total_variation,
-)
+from pipeline.evaluation.mahendran_vedaldi import invert_representation, total_variation
 from pipeline.networks.layers import phi
 
 SHAPE = (3, 12, 12)
@@ -34,6 +30,11 @@ def invert(network: nn.Module, path: str, z: torch.Tensor, **changes: object) ->
     return invert_representation(network, path, z, SHAPE, **options)  # type: ignore[arg-type]
 
 
+def error(network: nn.Module, path: str, images: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    """What is left of z, as a share of it, for each image."""
+    return (phi(network, path, images) - z).flatten(1).norm(dim=1) / z.flatten(1).norm(dim=1)
+
+
 @pytest.mark.parametrize("path", ["0", "1", "2", "3", "5"])
 def test_the_representation_is_reached(network: nn.Module, images: torch.Tensor, path: str) -> None:
     z = phi(network, path, images)
@@ -41,16 +42,16 @@ def test_the_representation_is_reached(network: nn.Module, images: torch.Tensor,
     assert found.shape == images.shape
     assert found.abs().max() <= 1
     assert not found.requires_grad
-    early = representation_error(network, path, invert(network, path, z, steps=1), z)
-    final = representation_error(network, path, found, z)
-    assert (final < 0.05).all() and (final < early).all()
+    early = error(network, path, invert(network, path, z, steps=1), z)
+    final = error(network, path, found, z)
+    assert (final**2 < 0.05).all() and (final < early).all()
 
 
 def test_what_comes_before_an_inplace_activation_is_read_before_it(
     network: nn.Module, images: torch.Tensor
 ) -> None:
     z = network[0](images).detach()
-    assert representation_error(network, "0", images, z) == pytest.approx([0, 0], abs=1e-10)
+    assert phi(network, "0", images) == pytest.approx(z, abs=1e-6)
 
 
 def test_an_invertible_layer_gives_the_image_back(images: torch.Tensor) -> None:
@@ -85,14 +86,11 @@ def test_weights_of_the_priors(network: nn.Module, images: torch.Tensor) -> None
     assert kept.abs().mean() < free.abs().mean()
 
 
-def test_closed_forms(network: nn.Module) -> None:
+def test_total_variation_of_an_edge() -> None:
     steps = torch.zeros(1, 3, 4, 5)
     steps[..., 2:] = 2  # one edge of height 2 in each of 4 rows and 3 channels
     assert total_variation(steps) == pytest.approx([4 * 3 * 4 / 20])
     assert total_variation(steps.mT.contiguous()) == pytest.approx([4 * 3 * 4 / 20])
-    same = nn.Sequential(nn.Identity())
-    z = torch.full((1, 3, 2, 2), 2.0)
-    assert representation_error(same, "0", torch.ones(1, 3, 2, 2), z) == pytest.approx([0.25])
 
 
 def test_the_network_is_left_as_it_was(network: nn.Module, images: torch.Tensor) -> None:

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ from torch import nn
 
 from pipeline.datasets.digits import ColorDigits
 from pipeline.errors import PipelineError
-from pipeline.networks.layers import phi, psi, represent
+from pipeline.networks.layers import phi, represent
 from pipeline.networks.loading import (
     build_network,
+    builder_arguments,
     checkpoint_file,
     load_checkpoints,
     load_network,
@@ -21,6 +23,8 @@ from pipeline.networks.squeezenet import build_squeezenet
 from pipeline.params import load_params
 from pipeline.rendering.animals import SPECIES
 from pipeline.storage import write_json, write_safetensors
+from pipeline.training.network import checkpoint_steps
+from tests.splitting import psi
 
 ROOT = Path(__file__).resolve().parents[1]
 PARAMS = load_params(ROOT)
@@ -31,7 +35,7 @@ CLASSES = {
     "resnet50": len(SPECIES), "resnet50_stylized": len(SPECIES),
 }  # fmt: skip
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
-    name: functools.partial(build_network, name, **TRAINING[name].build_arguments(classes))
+    name: functools.partial(build_network, name, **builder_arguments(name, TRAINING[name], classes))
     for name, classes in CLASSES.items()
 }
 IMAGE = {name: (3, 28, 28) if name == "squeezenet" else (3, 64, 64) for name in CLASSES}
@@ -97,8 +101,6 @@ def test_a_module_that_does_not_exist(name: str, path: str, networks: dict[str, 
     with pytest.raises(PipelineError) as caught:
         phi(networks[network], path, images(network))
     assert str(caught.value) == sentence
-    with pytest.raises(PipelineError):
-        psi(networks[network], path, torch.zeros(1, 2), IMAGE[network])
 
 
 def test_representations_of_a_data_set(networks: dict[str, nn.Module]) -> None:
@@ -163,3 +165,9 @@ def test_a_checkpoint_of_another_network_is_told(tmp_path: Path) -> None:
     )
     with pytest.raises(PipelineError, match="step-000000.safetensors"):
         list(load_checkpoints(tmp_path, torch.device("cpu")))
+
+
+@pytest.mark.parametrize("checkpoints", [1, 2, 5])
+def test_checkpoints_are_even_and_end_with_the_training(checkpoints: int) -> None:
+    steps = checkpoint_steps(replace(TRAINING["squeezenet"], steps=40, checkpoints=checkpoints))
+    assert steps == {1: (40,), 2: (0, 40), 5: (0, 10, 20, 30, 40)}[checkpoints]

@@ -5,10 +5,11 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import PipelineError
-from pipeline.networks.layers import phi, psi
+from pipeline.networks.layers import phi
 from pipeline.networks.resnet import build_resnet
 from pipeline.networks.weights import PUBLISHED
 from pipeline.torchvision_compat import torchvision
+from tests.splitting import psi
 
 MODULES = ("input", "layer3", "avgpool", "fc")
 

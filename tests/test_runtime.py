@@ -1,4 +1,4 @@
-"""Device, threads, seeds and costs."""
+"""Device, threads and seeds."""
 
 import os
 import random
@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import paths, runtime
+from pipeline import runtime
 from pipeline.errors import PipelineError
-from pipeline.storage import read_json
 
 
 @pytest.fixture(autouse=True)
@@ -91,21 +90,3 @@ def test_processes_that_train_together(
     monkeypatch.setenv("GROUP_WORLD_SIZE", "2")
     runtime.make_fabric("cpu", **options)
     assert (seen["strategy"], seen["devices"], seen["num_nodes"]) == (strategy, 3, 2)
-
-
-def test_costs_are_gathered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with runtime.measure("train_cinn", "squeezenet", "smoke", threads=2, device="cpu"):
-        pass
-    with runtime.measure("report", "", "smoke"):
-        pass
-    with pytest.raises(RuntimeError), runtime.measure("prepare", "digits", "smoke"):
-        raise RuntimeError
-    costs = read_json(paths.costs("smoke"))
-    assert set(costs) == {"train_cinn@squeezenet", "report"}
-    assert set(costs["report"]) == {"seconds", "peak_rss_mib", "threads", "device"}
-    assert costs["train_cinn@squeezenet"]["threads"] == 2
-    assert 10 < costs["report"]["peak_rss_mib"] < 100_000
-    with runtime.measure("report", "", "smoke", threads=3):  # replaces the former entry
-        pass
-    assert read_json(paths.costs("smoke"))["report"]["threads"] == 3

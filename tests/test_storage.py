@@ -24,7 +24,6 @@ TENSORS = {
     "flag": torch.tensor([True, False, True]),
     "count": torch.tensor(7),
 }
-METADATA = {f"key{i}": str(i) for i in range(20)}
 ARRAYS = {"b": np.eye(3, dtype=np.float32), "a": np.arange(4)}
 
 WRITERS: dict[str, Callable[[Path], None]] = {
@@ -33,7 +32,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "npy": lambda path: storage.write_npy(path, np.arange(5)),
     "npz": lambda path: storage.write_npz(path, **ARRAYS),
     "parquet": lambda path: storage.write_parquet(path, FRAME),
-    "safetensors": lambda path: storage.write_safetensors(path, TENSORS, METADATA),
+    "safetensors": lambda path: storage.write_safetensors(path, TENSORS),
 }
 READERS: dict[str, Callable[[Path], Any]] = {
     "json": storage.read_json,
@@ -61,14 +60,14 @@ def test_equal_content_gives_equal_bytes(
 def test_equal_tensors_give_equal_bytes_in_another_process(
     tmp_path: Path, repository: Path
 ) -> None:
-    """The library's metadata come in an order that is drawn per process."""
+    """Hash tables of the library are in an order that is drawn per process."""
     code = (
         "import sys, torch; from pipeline.storage import write_safetensors as w; "
-        "w(sys.argv[1], {'a': torch.ones(3)}, {f'key{i}': str(i) for i in range(20)})"
+        "w(sys.argv[1], {f'key{i}': torch.ones(3) for i in range(20)})"
     )
     environment = os.environ | {"PYTHONPATH": str(repository)}
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "a")], env=environment, check=True)
-    storage.write_safetensors(tmp_path / "b", {"a": torch.ones(3)}, METADATA)
+    storage.write_safetensors(tmp_path / "b", {f"key{i}": torch.ones(3) for i in range(20)})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -89,14 +88,12 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert tensors.keys() == TENSORS.keys()
     for name, tensor in TENSORS.items():
         assert tensors[name].dtype == tensor.dtype and torch.equal(tensors[name], tensor)
-    assert storage.read_metadata(folder / "safetensors") == METADATA
 
 
 def test_tensors_that_share_memory(tmp_path: Path) -> None:
     base = torch.arange(4.0)
     storage.write_safetensors(tmp_path / "a", {"all": base, "half": base[:2]})
     assert torch.equal(storage.read_tensors(tmp_path / "a")["half"], base[:2])
-    assert storage.read_metadata(tmp_path / "a") == {}
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -292,9 +289,6 @@ def test_a_damaged_file_is_named(tmp_path: Path, kind: str, damage: str) -> None
     with pytest.raises(PipelineError, match=f"{tmp_path}/file is damaged .*delete it and run") as e:
         READERS[kind](path)
     assert "\n" not in str(e.value)
-    if kind == "safetensors" and damage != "truncated":
-        with pytest.raises(PipelineError):
-            storage.read_metadata(path)
 
 
 def test_pickles_are_not_read(tmp_path: Path) -> None:

@@ -30,10 +30,10 @@ from pipeline.training.image_metric import (
     Critic,
     Decoding,
     image_distance,
-    parameter_groups,
 )
 from pipeline.training.log import TrainingLog
 from pipeline.training.losses import autoencoder_loss, gaussian_kl
+from pipeline.training.output_variance import parameter_groups
 
 SETTINGS = TrainImageAutoencoderParams(
     steps=12,
@@ -231,7 +231,7 @@ def test_only_its_own_passes_move_the_discriminators_averages() -> None:
 
 def test_gamma_learns_faster() -> None:
     training, _, _ = painting(start=1)
-    weights, gamma = parameter_groups(training, 1e-3)
+    weights, gamma = parameter_groups(training, training.critic.log_gamma, 1e-3)
     assert gamma == {"params": [training.critic.log_gamma], "lr": pytest.approx(1e-2)}
     assert len(weights["params"]) + 1 == len(list(training.parameters()))
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.datasets.folders import prepare_photographs
+from pipeline.datasets.rendered import write_rendered
 from pipeline.params import PrepareAnimalsParams
 from pipeline.rendering.animals import SPECIES, render_animals, sample_animals, vary
 
@@ -15,8 +16,6 @@ __all__ = ["SPLITS", "prepare_animals"]
 
 SPLITS = ("train", "validation", "test", "reference")
 """`reference` holds the images that samples are compared with; nothing else sees them."""
-
-CHUNK = 1024  # images in memory at once
 
 
 def prepare_animals(
@@ -45,12 +44,7 @@ def prepare_animals(
         )
     counts = [getattr(settings, split) for split in SPLITS]
     truth = vary(sample_animals(sum(counts), seed), kind, seed)
-    shape = (len(truth), settings.size, settings.size, 3)
-    images = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
-    for first in range(0, len(truth), CHUNK):
-        rows = slice(first, first + CHUNK)
-        images[rows] = render_animals(truth.iloc[rows], settings.size, threads)
-    images.flush()
+    write_rendered(file, truth, settings.size, threads, render_animals)
     truth.insert(0, "split", np.repeat(SPLITS, counts))
     truth.insert(1, "label", pd.Index(SPECIES).get_indexer(truth["species"]).astype(np.int64))
     return truth

@@ -9,6 +9,7 @@ import pandas as pd
 
 from pipeline.datasets.celeba import deal_celeba, list_celeba
 from pipeline.datasets.folders import check_images, write_images
+from pipeline.datasets.rendered import write_rendered
 from pipeline.errors import PipelineError
 from pipeline.params import PrepareFacesParams
 from pipeline.rendering.people import ATTRIBUTES, render_people, sample_people
@@ -18,8 +19,6 @@ __all__ = ["SPLITS", "prepare_faces"]
 SPLITS = ("train", "validation", "test", "reference", "unseen")
 """`reference` holds the images that samples are compared with, `unseen` people whom no other split
 shows; nothing else sees either."""
-
-CHUNK = 1024  # images in memory at once
 
 
 def prepare_faces(
@@ -57,12 +56,7 @@ def _rendered(
         strangers = settings.unseen_identities
         parts.append(sample_people(unseen, seed, strangers, first=settings.identities))
     truth = pd.concat(parts, ignore_index=True)
-    shape = (len(truth), settings.size, settings.size, 3)
-    images = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
-    for first in range(0, len(truth), CHUNK):
-        rows = slice(first, first + CHUNK)
-        images[rows] = render_people(truth.iloc[rows], settings.size, threads)
-    images.flush()
+    write_rendered(file, truth, settings.size, threads, render_people)
     truth.insert(0, "split", np.repeat(list(counts), list(counts.values())))
     truth.insert(1, "label", truth["identity"])
     return truth

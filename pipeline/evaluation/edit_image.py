@@ -23,8 +23,9 @@ from pipeline.evaluation.edits import (
     move_factor,
     replace_factor,
 )
+from pipeline.models.autoencoder import Autoencoder
 from pipeline.models.inn import SemanticINN
-from pipeline.models.loading import Autoencoder, load_autoencoder, load_semantic
+from pipeline.models.loading import load_autoencoder, load_semantic
 from pipeline.storage import read_parquet
 
 __all__ = ["Editor", "EditRequest", "edit_strip", "read_image"]

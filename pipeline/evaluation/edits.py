@@ -16,8 +16,8 @@ from pipeline.datasets.images import to_pixels
 from pipeline.errors import PipelineError
 from pipeline.evaluation.encoding import factors_of
 from pipeline.evaluation.sampling import decode_images
+from pipeline.models.autoencoder import Autoencoder
 from pipeline.models.inn import SemanticINN
-from pipeline.models.loading import Autoencoder
 from pipeline.models.stargan import StarGANGenerator, edit_attribute
 from pipeline.parallel import run_in_threads
 

@@ -7,9 +7,8 @@ from torch import Tensor
 
 from pipeline.datasets.features import Posterior
 from pipeline.datasets.images import Images
-from pipeline.models.autoencoder import sample_posterior
+from pipeline.models.autoencoder import Autoencoder, sample_posterior
 from pipeline.models.inn import SemanticINN
-from pipeline.models.loading import Autoencoder
 
 __all__ = ["encode_in_batches", "factors_of", "reconstruction_error"]
 

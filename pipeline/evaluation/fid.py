@@ -26,8 +26,6 @@ __all__ = [
     "KernelDistance",
     "KernelReference",
     "feature_statistics",
-    "frechet_distance",
-    "kernel_distance",
 ]
 
 Floats = NDArray[np.float64]
@@ -60,17 +58,10 @@ def feature_statistics(features: ArrayLike) -> FeatureStatistics:
     return FeatureStatistics(mean, centred.T @ centred / (len(array) - 1), len(array))
 
 
-def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> float:
-    """Squared Fréchet distance of two Gaussians, at least 0.
-
-    |m_1 - m_2|^2 + Tr(S_1 + S_2 - 2 (S_1 S_2)^(1/2)). `FrechetReference` is cheaper for many
-    comparisons with the same statistics. Raises PipelineError as `FrechetReference.distance` does.
-    """
-    return FrechetReference(first).distance(second)
-
-
 class FrechetReference:
     """The Fréchet distance from one fixed set, whose matrix root is computed once.
+
+    |m_1 - m_2|^2 + Tr(S_1 + S_2 - 2 (S_1 S_2)^(1/2)), the square for two Gaussians.
 
     With a root S_1 = W W^T, the eigenvalues of S_1 S_2 that are not zero are those of the symmetric
     W^T S_2 W, so the trace of (S_1 S_2)^(1/2) is the sum of their roots, and no general matrix root
@@ -132,24 +123,10 @@ class KernelDistance:
     subset_size: int
 
 
-def kernel_distance(
-    first: ArrayLike,
-    second: ArrayLike,
-    *,
-    subsets: int = 100,
-    subset_size: int = 1000,
-    seed: int = 0,
-) -> KernelDistance:
-    """Squared maximum mean discrepancy of features (R, F) and (Q, F), kernel (x y / F + 1)^3.
-
-    Arguments and errors as for `KernelReference`, which is cheaper for many comparisons.
-    """
-    reference = KernelReference(first, subsets=subsets, subset_size=subset_size, seed=seed)
-    return reference.distance(second)
-
-
 class KernelReference:
     """The kernel distance from one fixed set, whose own kernel is summed once.
+
+    The squared maximum mean discrepancy of features x, y with F dimensions, kernel (x y / F + 1)^3.
 
     Args:
         features: (R, F) with R >= 3.

@@ -17,6 +17,7 @@ from pipeline.evaluation.explained_variance import (
     resample,
     variance_components,
 )
+from pipeline.rounding import rounded
 
 __all__ = ["FACTORS", "summarise_fig4"]
 
@@ -122,13 +123,13 @@ def summarise_fig4(
         "inputs": inputs,
         "invariances": invariances,
         "replicates": replicates,
-        "reconstruction_mse": _rounded(reconstruction_mse),
+        "reconstruction_mse": rounded(reconstruction_mse),
     }
     for when, position in moments.items():
         summary[f"step_{when}"] = int(steps[position])
-        summary[f"accuracy_{when}"] = _rounded(accuracy[position])
+        summary[f"accuracy_{when}"] = rounded(accuracy[position])
         for (name, index), values in share.items():
-            summary[f"{name}_{index}_{when}"] = _rounded(values[position])
+            summary[f"{name}_{index}_{when}"] = rounded(values[position])
 
     statistics: dict[str, Estimate] = {}
     for name, above, below in (("digit", -1, 0), ("background", 0, -1)):
@@ -143,11 +144,11 @@ def summarise_fig4(
     gaps = _smallest_gap([drawn[name, "total"][0] for name in ORDER])
     gap = _smallest_gap([share[name, "total"][0] for name in ORDER])
     statistics["order_first_gap"] = estimate(float(gap), gaps)
-    summary["order_first_share"] = _rounded(np.mean(gaps > 0))
+    summary["order_first_share"] = rounded(np.mean(gaps > 0))
     for statistic, result in statistics.items():
-        summary[statistic] = _rounded(result.value)
+        summary[statistic] = rounded(result.value)
     summary["intervals"] = {
-        statistic: [_rounded(result.low), _rounded(result.high)]
+        statistic: [rounded(result.low), rounded(result.high)]
         for statistic, result in statistics.items()
     }
 
@@ -155,16 +156,16 @@ def summarise_fig4(
     for position in range(count):
         record: dict[str, Any] = {
             "step": int(steps[position]),
-            "accuracy": _rounded(accuracy[position]),
+            "accuracy": rounded(accuracy[position]),
         }
         for (name, index), values in share.items():
             result = estimate(values[position], drawn[name, index][position])
-            record[f"{name}_{index}"] = _rounded(result.value)
-            record[f"{name}_{index}_se"] = _rounded(result.standard_error)
-            record[f"{name}_{index}_low"] = _rounded(result.low)
-            record[f"{name}_{index}_high"] = _rounded(result.high)
+            record[f"{name}_{index}"] = rounded(result.value)
+            record[f"{name}_{index}_se"] = rounded(result.standard_error)
+            record[f"{name}_{index}_low"] = rounded(result.low)
+            record[f"{name}_{index}_high"] = rounded(result.high)
         if calibration is not None:
-            record |= {f"v_{key}": _rounded(value) for key, value in calibration[position].items()}
+            record |= {f"v_{key}": rounded(value) for key, value in calibration[position].items()}
         summary["curves"].append(record)
     return summary
 
@@ -209,8 +210,3 @@ def _smallest_gap(shares: Sequence[np.ndarray]) -> np.ndarray:
     """Smallest step down in a sequence of shares: positive if they are in falling order."""
     steps = [high - low for high, low in zip(shares, shares[1:], strict=False)]
     return np.asarray(np.min(steps, axis=0))
-
-
-def _rounded(value: Any) -> float:
-    """Six significant digits: more would only record the machine's rounding."""
-    return float(f"{float(value):.6g}")

@@ -14,6 +14,7 @@ from scipy.stats import binomtest
 from pipeline.errors import PipelineError
 from pipeline.evaluation.attributes import attribute_quality
 from pipeline.evaluation.concepts import EFFECTS
+from pipeline.rounding import rounded
 
 __all__ = ["PAPER", "Measured", "pair_distances", "summarise_fig7", "wilson"]
 
@@ -91,7 +92,7 @@ def summarise_fig7(
     edited = {"ours": ours, "stargan": stargan}
     result: dict[str, Any] = {**about, "images": len(truth)}
     result["floors"] = {
-        name: {key: _rounded(measured.distances[key]) for key in ("fid", "kid")}
+        name: {key: rounded(measured.distances[key]) for key in ("fid", "kid")}
         for name, measured in (("real", inputs), ("reconstruction", reconstructions))
     }
     result["evaluator"] = {name: quality[name]["accuracy"] for name in attributes}
@@ -159,9 +160,9 @@ def _method(
         "success": _share(reached),
         "success_interval": wilson(reached),
         "changed": changed,
-        "unrelated_kept": _rounded(np.mean(kept)) if kept else None,
-        "traits_kept": _rounded(np.mean(traits)) if traits else None,
-        **{key: _rounded(after.distances[key]) for key in ("fid", "kid")},
+        "unrelated_kept": rounded(np.mean(kept)) if kept else None,
+        "traits_kept": rounded(np.mean(traits)) if traits else None,
+        **{key: rounded(after.distances[key]) for key in ("fid", "kid")},
     }
 
 
@@ -224,7 +225,7 @@ def pair_distances(
     for name, (count, total, square_sum) in (("same", sums[True]), ("different", sums[False])):
         mean = total / count
         spread = np.sqrt(max(square_sum / count - mean**2, 0))
-        result[name] = {"mean": _rounded(mean), "std": _rounded(spread)}
+        result[name] = {"mean": rounded(mean), "std": rounded(spread)}
     return result
 
 
@@ -233,14 +234,14 @@ def wilson(values: Bools) -> list[float] | None:
     if len(values) == 0:
         return None
     found = binomtest(int(values.sum()), len(values)).proportion_ci(method="wilson")
-    return [_rounded(found.low), _rounded(found.high)]
+    return [rounded(found.low), rounded(found.high)]
 
 
 def _distance(first: Measured, second: Measured) -> dict[str, float]:
     """Mean and standard deviation of ||f - f'||, image by image."""
     difference = first.embeddings.astype(np.float64) - second.embeddings
     distance = np.linalg.norm(difference, axis=1)
-    return {"mean": _rounded(distance.mean()), "std": _rounded(distance.std())}
+    return {"mean": rounded(distance.mean()), "std": rounded(distance.std())}
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:
@@ -252,9 +253,4 @@ def _correlation(first: np.ndarray, second: np.ndarray) -> float:
 
 def _share(values: Any) -> Any:
     """Share of true values, None of none."""
-    return _rounded(np.mean(values)) if len(values) else None
-
-
-def _rounded(value: Any) -> float:
-    """Six significant digits: more would only record the machine's rounding."""
-    return float(f"{float(value):.6g}")
+    return rounded(np.mean(values)) if len(values) else None

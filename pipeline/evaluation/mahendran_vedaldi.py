@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
+from pipeline.networks.layers import stopping_at
 
-__all__ = ["invert_representation", "representation_error", "total_variation"]
+__all__ = ["invert_representation", "total_variation"]
 
 ALPHA = 6
 """Exponent of the prior that keeps pixels in range."""
@@ -67,8 +68,8 @@ def invert_representation(
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * (1 - step / steps)
-        with torch.enable_grad():
-            objective = _errors(network, path, images, z)
+        with torch.enable_grad(), stopping_at(network, path) as phi:
+            objective = _errors(phi(images), z, path)
             objective = objective + range_weight * images.abs().pow(ALPHA).flatten(1).mean(1)
             objective = objective + variation_weight * total_variation(images)
             # The gradient of the pixels alone: the network's parameters collect none.
@@ -82,15 +83,6 @@ def invert_representation(
     return images.detach().clamp(-1, 1)
 
 
-@torch.no_grad()
-def representation_error(network: nn.Module, path: str, images: Tensor, z: Tensor) -> Tensor:
-    """|Phi(x) - z|^2 / |z|^2 of images (B, C, H, W) and `z` (B, ...): (B,), at least 0.
-
-    Raises PipelineError as `invert_representation` does.
-    """
-    return _errors(network, path, images, z)
-
-
 def total_variation(images: Tensor) -> Tensor:
     """Mean over pixels of (dx)^2 + (dy)^2, summed over channels (beta = 2): (B,)."""
     across = images.diff(dim=-1).square().sum(dim=(1, 2, 3))
@@ -98,8 +90,8 @@ def total_variation(images: Tensor) -> Tensor:
     return (across + down) / (images.shape[-2] * images.shape[-1])
 
 
-def _errors(network: nn.Module, path: str, images: Tensor, z: Tensor) -> Tensor:
-    found = _representation(network, path, images)
+def _errors(found: Tensor, z: Tensor, path: str) -> Tensor:
+    """|Phi(x) - z|^2 / |z|^2 of representations (B, ...): (B,), at least 0."""
     if found.shape != z.shape:
         raise PipelineError(
             f"the module '{path}' gives representations of shape {list(found.shape)} for these "
@@ -107,32 +99,3 @@ def _errors(network: nn.Module, path: str, images: Tensor, z: Tensor) -> Tensor:
         )
     squares = (found - z).flatten(1).square().sum(1)
     return squares / z.flatten(1).square().sum(1).clamp_min(SMALLEST)
-
-
-class _Reached(Exception):
-    """Ends a forward pass at the layer: later layers cost time, and might overwrite its output."""
-
-    def __init__(self, z: Tensor) -> None:
-        self.z = z
-
-
-def _representation(network: nn.Module, path: str, images: Tensor) -> Tensor:
-    """Phi(x) with its gradient; `networks.layers.phi` has none."""
-
-    def stop(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-        raise _Reached(output)
-
-    try:
-        module = network.get_submodule(path)
-    except AttributeError as error:
-        raise PipelineError(
-            f"the network has no module '{path}': correct `module` of this layer in params.yaml."
-        ) from error
-    handle = module.register_forward_hook(stop)
-    try:
-        network(images)
-    except _Reached as reached:
-        return reached.z
-    finally:
-        handle.remove()
-    raise PipelineError(f"the network does not use its module '{path}': name another one.")

@@ -16,8 +16,9 @@ from pipeline.evaluation.examples import varied_rows
 from pipeline.evaluation.faithfulness import cosine_faithfulness
 from pipeline.evaluation.fig3 import LayerSamples, summarise_fig3
 from pipeline.evaluation.sampling import crossed_samples, decode_images
+from pipeline.models.autoencoder import Autoencoder
 from pipeline.models.inn import ConditionalINN
-from pipeline.models.loading import Autoencoder, load_autoencoder, load_cinn, load_evaluator
+from pipeline.models.loading import load_autoencoder, load_cinn, load_evaluator
 from pipeline.networks.layers import represent_pixels
 from pipeline.networks.loading import checkpoint_file, load_network
 from pipeline.parallel import run_in_threads

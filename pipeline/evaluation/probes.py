@@ -9,7 +9,36 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-__all__ = ["probe_class", "probe_table", "probe_values"]
+from pipeline.datasets.features import Posterior
+from pipeline.datasets.images import Images
+from pipeline.evaluation.encoding import factors_of
+from pipeline.models.inn import SemanticINN
+
+__all__ = ["probe_class", "probe_factors", "probe_table", "probe_values"]
+
+PROBED = 5000
+"""Training images that the probes learn from, evenly spaced; up to twice as many."""
+
+
+def probe_factors(
+    e: SemanticINN, posteriors: Mapping[str, Posterior], images: Mapping[str, Images]
+) -> dict[str, float]:
+    """`probe_table` of the factors of e, from one z_bar drawn from each posterior.
+
+    Probes learn from the split `train` and are measured on `validation`.
+    """
+    mean, variance = posteriors["train"]
+    rows = slice(None, None, max(1, len(mean) // PROBED))
+
+    def factors(posterior: Posterior) -> dict[str, np.ndarray]:
+        return {name: values.numpy() for name, values in e.split(factors_of(e, posterior)).items()}
+
+    return probe_table(
+        factors((mean[rows], variance[rows])),
+        factors(posteriors["validation"]),
+        {name: values[rows] for name, values in images["train"].known().items()},
+        images["validation"].known(),
+    )
 
 
 def probe_class(

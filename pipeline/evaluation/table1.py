@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 from pipeline.errors import PipelineError
+from pipeline.rounding import rounded
 
 __all__ = ["PAPER", "summarise_table1"]
 
@@ -136,27 +137,27 @@ def _summarise(measured: Mapping[str, Any], about: Mapping[str, Any]) -> dict[st
     for floor in ("real", "reconstruction"):
         for metric in ("fid", "kid"):
             value = _number(measured[f"floor_{floor}"], metric, f"floor_{floor}")
-            summary[f"{metric}_floor_{floor}"] = _rounded(value)
+            summary[f"{metric}_floor_{floor}"] = rounded(value)
 
     for key in ("l1", "psnr", "perceptual"):
         value = _number(measured["reconstruction"], key, "reconstruction")
-        summary[f"reconstruction_{key}"] = _rounded(value)
+        summary[f"reconstruction_{key}"] = rounded(value)
 
     for key in ("accuracy", "species_real", "species_reconstruction"):
-        summary[key] = _rounded(_number(measured, key, "Table 1"))
+        summary[key] = rounded(_number(measured, key, "Table 1"))
 
     records = []
     for i, name in enumerate(LAYERS):
         faith, paper = layers[name]["faithfulness"], PAPER[name]
         record: dict[str, Any] = {"layer": name}
         for metric in ("fid", "kid"):
-            record[f"{metric}_ours"] = _rounded(mean[metric][i])
-            record[f"{metric}_ours_std"] = _rounded(spread[metric][i])
-            record[f"{metric}_dosovitskiy"] = _rounded(theirs[metric][i])
+            record[f"{metric}_ours"] = rounded(mean[metric][i])
+            record[f"{metric}_ours_std"] = rounded(spread[metric][i])
+            record[f"{metric}_dosovitskiy"] = rounded(theirs[metric][i])
         for key in ("faithfulness", "faithfulness_se", "samples", "other", "reconstruction"):
-            record[key] = _rounded(_number(faith, key, name))
+            record[key] = rounded(_number(faith, key, name))
         for key in ("species_ours", "species_dosovitskiy"):
-            record[key] = _rounded(_number(layers[name], key, name))
+            record[key] = rounded(_number(layers[name], key, name))
         record |= {f"paper_{key}": value for key, value in paper.items()}
         records.append(record)
         for key in ("fid_ours", "fid_dosovitskiy", "faithfulness"):
@@ -182,11 +183,11 @@ def _summarise(measured: Mapping[str, Any], about: Mapping[str, Any]) -> dict[st
         "fid_depth_ratio_ours": (depth, _student(depth, depth * relative, draws)),
         "faithfulness_smallest": (kept.min(), ((kept - error).min(), (kept + error).min())),
     }
-    summary["fid_depth_ratio_dosovitskiy"] = _rounded(theirs["fid"][last] / theirs["fid"][first])
+    summary["fid_depth_ratio_dosovitskiy"] = rounded(theirs["fid"][last] / theirs["fid"][first])
     summary["intervals"] = {}
     for name, (value, interval) in values.items():
-        summary[name] = _rounded(value)
-        summary["intervals"][name] = [_rounded(bound) for bound in interval]
+        summary[name] = rounded(value)
+        summary["intervals"][name] = [rounded(bound) for bound in interval]
     return summary
 
 
@@ -211,8 +212,3 @@ def _student(value: float, deviation: float, draws: int) -> tuple[float, float]:
     """95 % interval of a mean over `draws` draws with this standard deviation."""
     half = stats.t.ppf(0.975, draws - 1) * deviation / math.sqrt(draws)
     return value - half, value + half
-
-
-def _rounded(value: Any) -> float:
-    """Six significant digits: more would only record the machine's rounding."""
-    return float(f"{float(value):.6g}")

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.rendering.people import FACTORS, edit, render_people
+from pipeline.rounding import rounded
 
 __all__ = ["true_edit_distances"]
 
@@ -41,6 +42,6 @@ def true_edit_distances(
         after = embed(render_people(edited[rows], size, threads))
         distance = np.linalg.norm(after - before[rows], axis=1)
         numbers = {"mean": distance.mean(), "std": distance.std()}
-        result[name] = {key: float(f"{value:.6g}") for key, value in numbers.items()}
+        result[name] = {key: rounded(value) for key, value in numbers.items()}
         result[name]["images"] = int(rows.sum())
     return result

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pipeline.models.inn import ActNorm
 
-__all__ = ["DigitsAutoencoder", "sample_posterior"]
+__all__ = ["Autoencoder", "DigitsAutoencoder", "sample_posterior"]
 
 
 def sample_posterior(mean: Tensor, variance: Tensor) -> Tensor:
@@ -25,7 +25,28 @@ class Norm(ActNorm):
         return self.normalize(x)
 
 
-class DigitsAutoencoder(nn.Module):
+class Autoencoder(nn.Module):
+    """E and D: `encoder` gives the mean and log variance of z_bar, `decoder` an image of z_bar."""
+
+    encoder: nn.Module
+    decoder: nn.Module
+
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Posterior mean and variance of z_bar, both (B, latent), for images (B, 3, H, W)."""
+        mean, log_variance = self.encoder(images).float().chunk(2, dim=1)
+        return mean, log_variance.clamp(-20, 10).exp()
+
+    def decode(self, z_bar: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in [-1, 1] for z_bar (B, latent)."""
+        return self.decoder(z_bar)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Reconstruct images (B, 3, H, W) from one draw of z_bar; also its mean and variance."""
+        mean, variance = self.encode(images)
+        return self.decode(sample_posterior(mean, variance)), mean, variance
+
+
+class DigitsAutoencoder(Autoencoder):
     """Autoencoder for 28x28 colour images (INV paper, Tab. S1; Norm is ActNorm).
 
     `log_gamma` is the learned log output variance of Sec. A.1.
@@ -55,17 +76,3 @@ class DigitsAutoencoder(nn.Module):
             nn.Tanh(),
         )
         self.log_gamma = nn.Parameter(torch.zeros(()))
-
-    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Posterior mean and variance of z_bar, both (B, latent), for images (B, 3, 28, 28)."""
-        mean, log_variance = self.encoder(images).float().chunk(2, dim=1)
-        return mean, log_variance.clamp(-20, 10).exp()
-
-    def decode(self, z_bar: Tensor) -> Tensor:
-        """Images (B, 3, 28, 28) in [-1, 1] for z_bar (B, latent)."""
-        return self.decoder(z_bar)
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Reconstruct images (B, 3, 28, 28) from one draw of z_bar; also its mean and variance."""
-        mean, variance = self.encode(images)
-        return self.decode(sample_posterior(mean, variance)), mean, variance

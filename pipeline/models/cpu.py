@@ -1,57 +1,9 @@
-"""Process-wide settings that make training on the CPU faster without changing its precision."""
+"""A process-wide setting that makes training on the CPU faster without changing its results."""
 
 import ctypes
 import sys
-from typing import Any
 
-import torch
-
-__all__ = ["keep_freed_memory", "use_fast_products"]
-
-TOLERANCE = 2e-6  # a float32 product is off by 2e-7 to 5e-7, one rounded to bfloat16 by 3e-3
-
-
-def use_fast_products(tolerance: float = TOLERANCE) -> dict[str, Any]:
-    """Let oneDNN instead of MKL multiply float32 matrices, where that keeps float32's precision.
-
-    The value "bf16" of `torch.backends.mkldnn.matmul.fp32_precision` hands the products to oneDNN.
-    Without AMX instructions it has no bfloat16 kernels for float32 matrices and runs its own
-    float32 ones, which are the faster ones on some processors. With AMX the same value would round
-    to bfloat16: so it stays only if the relative error of probe products against float64 is at
-    most `tolerance`, and the former value is restored otherwise. No time is measured here, because
-    the same machine must always decide alike.
-
-    Returns what was done: enabled (bool), before and value (the setting; None where PyTorch has
-    none), error (the largest relative error of the probe).
-    """
-    matmul = getattr(torch.backends.mkldnn, "matmul", None)
-    before = getattr(matmul, "fp32_precision", None)
-    report = {"enabled": False, "before": before, "value": before, "error": None}
-    if matmul is None or before is None or not torch.backends.mkldnn.is_available():
-        return report
-    try:
-        matmul.fp32_precision = "bf16"
-        report["error"] = max(_relative_error(batch) for batch in (25, 64, 256))
-    except RuntimeError:  # this build knows no such value
-        pass
-    if report["error"] is not None and report["error"] <= tolerance:
-        return report | {"enabled": True, "value": "bf16"}
-    matmul.fp32_precision = before
-    return report
-
-
-def _relative_error(batch: int) -> float:
-    """Largest relative error over the three products of a linear layer's training step."""
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(2, batch, 512, generator=generator)
-    weight = torch.randn(2, 512, 384, generator=generator)
-    grad = torch.randn(2, batch, 384, generator=generator)
-    errors = []
-    for left, right in ((x, weight), (grad, weight.mT), (x.mT, grad)):
-        exact = left.double() @ right.double()
-        for product in (left @ right, torch.stack([left[0] @ right[0], left[1] @ right[1]])):
-            errors.append(((product - exact).norm() / exact.norm()).item())
-    return max(errors)
+__all__ = ["keep_freed_memory"]
 
 
 def keep_freed_memory() -> bool:

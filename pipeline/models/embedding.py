@@ -91,24 +91,22 @@ class VectorEmbedding(nn.Module):
 
 
 class SpatialEmbedding(nn.Module):
-    """H for a spatial layer: `down` x [conv k4 s2 p1 without bias, ActNorm, LeakyReLU(0.2)], then
-    one convolution over what is left of the image to features_out. z is standardised first
-    (`standardize.fit`).
+    """H for a spatial layer: [conv k4 s2 p1 without bias, ActNorm, LeakyReLU(0.2)] until the longer
+    side is at most 4 pixels or the shorter one 1, then one convolution over what is left of the
+    image to features_out. z is standardised first (`standardize.fit`).
 
     The widths are 64, 128, 256, ... Weights are drawn from the global random state.
     Source: INV paper A.3, Eq. 16.
     """
 
-    def __init__(self, shape: Sequence[int], down: int, features_out: int = 128) -> None:
+    def __init__(self, shape: Sequence[int], features_out: int = 128) -> None:
         super().__init__()
         self.shape = tuple(shape)
         self.features_out = features_out
         channels, height, width = self.shape
-        if down < 0 or min(height, width) >> down < 1:
-            raise PipelineError(
-                f"A layer of shape {self.shape} cannot be halved {down} times: "
-                "give fewer downsampling steps."
-            )
+        down = 0
+        while max(height, width) >> down > 4 and min(height, width) >> down > 1:
+            down += 1
         self.standardize = Standardize(channels)
         self.convolutions = nn.ModuleList()
         self.norms = nn.ModuleList()
@@ -136,11 +134,10 @@ class SpatialEmbedding(nn.Module):
 
 
 def build_embedding(
-    shape: Sequence[int], features_out: int = 128, down: int | None = None
+    shape: Sequence[int], features_out: int = 128
 ) -> VectorEmbedding | SpatialEmbedding:
     """Build H for a layer of that shape: (C,) and (C, 1, 1) are vectors, (C, H, W) is spatial.
 
-    Without `down` a spatial layer is halved until its longer side is at most 4 pixels.
     Raises PipelineError for any other shape.
     """
     if len(shape) not in (1, 3) or min(shape) < 1 or features_out < 1:
@@ -150,8 +147,4 @@ def build_embedding(
         )
     if prod(shape[1:]) == 1:
         return VectorEmbedding(shape[0], features_out)
-    if down is None:
-        down = 0
-        while max(shape[1:]) >> down > 4 and min(shape[1:]) >> down > 1:
-            down += 1
-    return SpatialEmbedding(shape, down, features_out)
+    return SpatialEmbedding(shape, features_out)

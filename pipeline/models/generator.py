@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pipeline.models.autoencoder import Autoencoder
 from pipeline.models.biggan_deep import BigGANDeep
 from pipeline.models.dequantizer import Dequantizer, load_dequantizer
 from pipeline.models.inn import ConditionalINN, InvertibleNetwork
-from pipeline.models.loading import Autoencoder, load_autoencoder, with_weights
+from pipeline.models.loading import load_autoencoder, with_weights
 from pipeline.storage import read_json
 
 __all__ = [

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from pipeline.models.autoencoder import sample_posterior
+from pipeline.models.autoencoder import Autoencoder
 from pipeline.models.biggan import BigGANDecoder, ChannelNorm
 from pipeline.models.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
 from pipeline.torchvision_compat import torchvision
@@ -85,12 +85,14 @@ def build_decoder(
     return BigGANDecoder(size, latent, channels, classes, attention=attention)
 
 
-class ImageAutoencoder(nn.Module):
+class ImageAutoencoder(Autoencoder):
     """E and D for images of `size` px in [-1, 1]: Tabs. S8 and S9 by default, slim by arguments.
 
     `blocks`, `width`, `bottleneck`, `pooling` shape the encoder, `channels`, `classes`, `attention`
     the decoder.
     """
+
+    decoder: BigGANDecoder | ConvolutionalDecoder
 
     def __init__(
         self,
@@ -119,7 +121,6 @@ class ImageAutoencoder(nn.Module):
             "pooling": pooling,
             "attention": attention,
         }
-        self.encoder: nn.Module
         if architecture == "convolutional":
             self.encoder = ConvolutionalEncoder(size, latent, width)
         else:
@@ -130,17 +131,3 @@ class ImageAutoencoder(nn.Module):
             architecture, size, latent, channels, classes, attention=attention
         )
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Posterior mean and variance of z_bar, both (B, latent), for images (B, 3, H, W)."""
-        mean, log_variance = self.encoder(images).float().chunk(2, dim=1)
-        return mean, log_variance.clamp(-20, 10).exp()
-
-    def decode(self, z_bar: Tensor) -> Tensor:
-        """Images (B, 3, size, size) in [-1, 1] for z_bar (B, latent)."""
-        return self.decoder(z_bar)
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Reconstruct images (B, 3, H, W) from one draw of z_bar; also its mean and variance."""
-        mean, variance = self.encode(images)
-        return self.decode(sample_posterior(mean, variance)), mean, variance

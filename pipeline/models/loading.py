@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
-from pipeline.models.autoencoder import DigitsAutoencoder
+from pipeline.models.autoencoder import Autoencoder, DigitsAutoencoder
 from pipeline.models.embedding import build_embedding
 from pipeline.models.evaluator import Evaluator
 from pipeline.models.image_autoencoder import ImageAutoencoder
@@ -20,7 +20,6 @@ from pipeline.models.regression import LinearPrediction
 from pipeline.storage import read_json, read_tensors
 
 __all__ = [
-    "Autoencoder",
     "build_cinn",
     "load_autoencoder",
     "load_baseline",
@@ -31,9 +30,6 @@ __all__ = [
 ]
 
 Model = TypeVar("Model", bound=nn.Module)
-
-
-Autoencoder = DigitsAutoencoder | ImageAutoencoder
 
 
 def load_autoencoder(folder: Path) -> Autoencoder:

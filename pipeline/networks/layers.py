@@ -1,4 +1,4 @@
-"""Split an unmodified network f at a named layer: z = Phi(x), f(x) = Psi(z) (INV paper, Sec. 3)."""
+"""Read an unmodified network f at a named layer: z = Phi(x), where f(x) = Psi(z) (Sec. 3)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.datasets.images import Images
 from pipeline.errors import PipelineError
 from pipeline.parallel import run_in_threads
 
-__all__ = ["phi", "psi", "represent", "represent_images", "represent_pixels"]
+__all__ = ["phi", "represent", "represent_images", "represent_pixels", "stopping_at"]
 
 
 def _module(network: nn.Module, path: str) -> nn.Module:
@@ -28,23 +28,26 @@ def _module(network: nn.Module, path: str) -> nn.Module:
 
 
 class _Reached(Exception):
-    """Ends a forward pass at the layer: what follows is not needed for z."""
+    """Ends a forward pass at the layer: what follows costs time, and might overwrite its output."""
 
     def __init__(self, z: Tensor) -> None:
         self.z = z
 
 
 @contextmanager
-def _stopping_at(network: nn.Module, path: str) -> Iterator[Callable[[Tensor], Tensor]]:
-    """A function that runs the network on images as far as its module `path`, on any thread."""
+def stopping_at(network: nn.Module, path: str) -> Iterator[Callable[[Tensor], Tensor]]:
+    """A function that runs the network on images as far as its module `path`, on any thread.
+
+    It gives that module's output, with its gradient unless the caller turns gradients off. Raises
+    PipelineError if the network has no such module or does not use it.
+    """
 
     def stop(_module: nn.Module, _inputs: object, output: Tensor) -> None:
         raise _Reached(output)
 
     def run(images: Tensor) -> Tensor:
         try:
-            with torch.no_grad():
-                network(images)
+            network(images)
         except _Reached as reached:
             return reached.z
         raise PipelineError(_unused(path))
@@ -56,24 +59,11 @@ def _stopping_at(network: nn.Module, path: str) -> Iterator[Callable[[Tensor], T
         handle.remove()
 
 
+@torch.no_grad()
 def phi(network: nn.Module, path: str, images: Tensor) -> Tensor:
     """z = Phi(x): the output (B, ...) of the module `path` for images (B, C, H, W)."""
-    with _stopping_at(network, path) as run:
+    with stopping_at(network, path) as run:
         return run(images)
-
-
-@torch.no_grad()
-def psi(network: nn.Module, path: str, z: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
-    """f = Psi(z): the network's output (B, ...) when the module `path` gives `z` (B, ...).
-
-    `image_shape` (C, H, W) is what the network takes: the layers before `path` run on blank images
-    and what they compute is discarded.
-    """
-    handle = _module(network, path).register_forward_hook(lambda *_: z.clone())
-    try:
-        return network(z.new_zeros(len(z), *image_shape))
-    finally:
-        handle.remove()
 
 
 def represent(
@@ -156,8 +146,9 @@ def _represent(
 ) -> Tensor:
     device = next(network.parameters()).device
     parts: dict[int, Tensor] = {}
-    with _stopping_at(network, path) as run:
+    with stopping_at(network, path) as run:
 
+        @torch.no_grad()
         def represent_part(first: int) -> None:
             parts[first] = run(prepare(data[first : first + batch_size].to(device))).cpu()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,16 @@ from pipeline.networks.alexnet import build_alexnet
 from pipeline.networks.facenet import build_facenet
 from pipeline.networks.resnet import build_resnet
 from pipeline.networks.squeezenet import build_squeezenet
+from pipeline.params import TrainNetworkParams
 from pipeline.storage import read_json, read_tensors
 
-__all__ = ["build_network", "checkpoint_file", "load_checkpoints", "load_network"]
+__all__ = [
+    "build_network",
+    "builder_arguments",
+    "checkpoint_file",
+    "load_checkpoints",
+    "load_network",
+]
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "squeezenet": build_squeezenet,
@@ -26,6 +34,16 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "resnet50": build_resnet,
     "resnet50_stylized": build_resnet,
 }
+
+
+def builder_arguments(name: str, settings: TrainNetworkParams, classes: int) -> dict[str, Any]:
+    """What `build_network` takes for that network: the settings that its builder has arguments for.
+
+    `classes`, of the data set, is one of them; FaceNet embeds, whatever the number of identities.
+    """
+    known = {"classes": classes, **vars(settings)}
+    arguments = inspect.signature(BUILDERS[name]).parameters
+    return {argument: known[argument] for argument in arguments if argument in known}
 
 
 def build_network(name: str, **arguments: Any) -> nn.Module:

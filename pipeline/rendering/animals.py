@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
 from pipeline.rendering import coats
+from pipeline.rendering.batches import draw_batches
 from pipeline.rendering.heads import draw_head, draw_patch
 from pipeline.rendering.scene import BACKGROUNDS, draw_backgrounds
 from pipeline.rendering.species import SHAPES
@@ -123,9 +123,10 @@ def render_animals(factors: pd.DataFrame, size: int, threads: int = 1) -> NDArra
     columns = {
         name: np.ascontiguousarray(factors[name].to_numpy(dtype=np.float64)) for name in FACTORS[3:]
     }
-    chunks = list(_chunks(factors, columns["yaw"]))
 
-    def draw(chunk: tuple[str, str, str, NDArray[np.intp]]) -> None:
+    def draw(
+        chunk: tuple[str, str, str, NDArray[np.intp]],
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
         species, coat, style, rows = chunk
         picked = {name: values[rows] for name, values in columns.items()}
         if style == "texture":
@@ -133,16 +134,9 @@ def render_animals(factors: pd.DataFrame, size: int, threads: int = 1) -> NDArra
         else:
             sketch = style == "sketch"
             image = draw_head(SHAPES[species], coats.COATS[coat], picked, size, sketch=sketch)
-        np.clip(image, 0, 255, out=image)
-        image += np.float32(0.5)
-        images[rows] = image.astype(np.uint8).transpose(1, 2, 3, 0)
+        return rows, image
 
-    if threads == 1:
-        for chunk in chunks:
-            draw(chunk)
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(draw, chunks))
+    draw_batches(images, _chunks(factors, columns["yaw"]), draw, threads)
     return images
 
 

@@ -8,13 +8,12 @@ over many years, young and old, and some dye their hair.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
+from pipeline.rendering.batches import draw_batches
 from pipeline.rendering.portraits import draw_portrait
 from pipeline.rendering.scene import BACKGROUNDS, draw_backgrounds
 
@@ -275,18 +274,11 @@ def render_people(factors: pd.DataFrame, size: int, threads: int = 1) -> NDArray
     order = np.lexsort((yaw, columns["hair_length"] < 0.4, beard, glasses))
     chunks = [order[first : first + CHUNK] for first in range(0, len(order), CHUNK)]
 
-    def draw(rows: NDArray[np.intp]) -> None:
-        image = draw_portrait({name: values[rows] for name, values in columns.items()}, size)
-        np.clip(image, 0, 255, out=image)
-        image += np.float32(0.5)
-        images[rows] = image.astype(np.uint8).transpose(1, 2, 3, 0)
+    def draw(rows: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        picked = {name: values[rows] for name, values in columns.items()}
+        return rows, draw_portrait(picked, size)
 
-    if threads == 1:
-        for chunk in chunks:
-            draw(chunk)
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(draw, chunks))
+    draw_batches(images, chunks, draw, threads)
     return images
 
 

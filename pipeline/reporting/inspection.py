@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import PipelineError
+from pipeline.rounding import rounded
 
 __all__ = ["NUMBERS", "inspection_metrics", "write_inspection"]
 
@@ -115,11 +116,11 @@ def inspection_metrics(
         shape: of z, without the batch.
         numbers: those of `inspect_layer`; kept to six significant digits.
     """
-    rounded = {
-        name: float(f"{value:.6g}") if isinstance(value, float) else value
+    kept = {
+        name: rounded(value) if isinstance(value, float) else value
         for name, value in numbers.items()
     }
-    return {**about, "z_shape": " × ".join(map(str, shape)), **rounded}
+    return {**about, "z_shape": " × ".join(map(str, shape)), **kept}
 
 
 def write_inspection(metrics: Mapping[str, Any]) -> str:

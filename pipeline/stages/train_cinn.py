@@ -11,12 +11,16 @@ from pipeline.datasets.features import (
     representations_file,
 )
 from pipeline.evaluation.calibration import calibrate
-from pipeline.models.loading import build_cinn, load_semantic
+from pipeline.models.loading import load_semantic
 from pipeline.params import Params
 from pipeline.runtime import make_fabric
 from pipeline.storage import new_folder, read_json, write_json, write_safetensors
 from pipeline.training.checkpoints import open_checkpoints
-from pipeline.training.cinn import recover_invariances, train_conditional_inn
+from pipeline.training.cinn import (
+    recover_invariances,
+    start_conditional_inn,
+    train_conditional_inn,
+)
 from pipeline.training.log import TrainingLog
 
 
@@ -33,7 +37,7 @@ def train_cinn(params: Params, item: str, device: torch.device) -> None:
     log = paths.training(params.scale, "train_cinn", item)
     fabric = make_fabric(device)
     posterior, validation = (load_posterior(encoded, split) for split in ("train", "validation"))
-    e = load_semantic(semantic).to(device)
+    e = load_semantic(semantic)
     size = read_json(semantic / "config.json")
     base = {name: size[name] for name in ("blocks", "width", "depth")}
     calibration = []
@@ -41,20 +45,8 @@ def train_cinn(params: Params, item: str, device: torch.device) -> None:
         for step in steps:
             z = load_representations(features, step, "train")
             validation_z = load_representations(features, step, "validation")
-            config = {
-                "features": posterior[0].shape[1],
-                "shape": list(z.shape[1:]),
-                **{name: getattr(settings, name) for name in ("embedding", "blocks", "width")},
-                "depth": settings.depth,
-                "base": base if settings.start in ("semantic", "prediction") else None,
-                "predict": settings.start in ("prediction", "residual"),
-            }
-            model = build_cinn(
-                **config, dropout=settings.dropout, seed=params.seed, z=z, z_bar=posterior[0]
-            )
+            model, config = start_conditional_inn(posterior, z, e, base, settings, seed=params.seed)
             model = model.to(device)
-            if model.base is not None:
-                model.base.load_state_dict(e.network.state_dict())
             result = train_conditional_inn(
                 model,
                 posterior,
@@ -67,15 +59,13 @@ def train_cinn(params: Params, item: str, device: torch.device) -> None:
                 checkpoints=checkpoints.part(f"step-{step:06d}"),
                 log=TrainingLog(log, f"step-{step:06d}"),
             )
-            with torch.no_grad():
-                v, loss = recover_invariances(model, validation, validation_z, device)
+            v, loss = recover_invariances(model, validation, validation_z, device)
             summary = {"step": step, "best_step": result.best_step, "loss": float(loss.mean())}
             calibration.append(summary | calibrate(v.cpu().numpy()))
             write_safetensors(folder / f"step-{step:06d}.safetensors", model.state_dict())
         write_json(folder / "config.json", {"model": config, "steps": steps})
         write_json(folder / "calibration.json", calibration)
-    metrics = {"calibration": calibration}
-    write_json(paths.metrics(params.scale, f"train_cinn-{item}"), metrics)
+    write_json(paths.metrics(params.scale, f"train_cinn-{item}"), {"calibration": calibration})
     checkpoints.clear()
 
 

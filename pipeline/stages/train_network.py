@@ -10,7 +10,7 @@ from pipeline.cli import run_stage
 from pipeline.datasets.carnivores import IMAGENET_CLASS, IMAGENET_CLASSES
 from pipeline.datasets.images import ImageSet
 from pipeline.datasets.splits import data_files, load_split
-from pipeline.networks.loading import build_network, checkpoint_file
+from pipeline.networks.loading import build_network, builder_arguments, checkpoint_file
 from pipeline.networks.weights import published_weights
 from pipeline.params import Params, TrainFaceNetParams, TrainResNetParams
 from pipeline.runtime import make_fabric
@@ -32,7 +32,7 @@ def train_network(params: Params, item: str, device: torch.device) -> None:
     # What was trained elsewhere has seen nobody of this data set.
     test = load_split(data, "unseen" if recognises and not weights else "test")
     classes = IMAGENET_CLASSES if weights else int(train.label.max()) + 1
-    arguments = settings.build_arguments(classes)
+    arguments = builder_arguments(item, settings, classes)
     network = build_network(item, **arguments).to(device)
     if weights:
         states = {settings.steps: published_weights(item, Path(weights))}

@@ -6,21 +6,13 @@ from pipeline import paths
 from pipeline.cli import run_stage
 from pipeline.datasets.features import load_posterior, posterior_files
 from pipeline.datasets.splits import load_split
-from pipeline.evaluation.encoding import factors_of
-from pipeline.evaluation.probes import probe_table
+from pipeline.evaluation.probes import probe_factors
 from pipeline.params import Params
 from pipeline.runtime import make_fabric
 from pipeline.storage import new_folder, write_json, write_safetensors
 from pipeline.training.checkpoints import open_checkpoints
 from pipeline.training.log import TrainingLog
-from pipeline.training.semantic import (
-    concept_scores,
-    factor_sizes,
-    train_semantic_inn,
-)
-
-PROBED = 5000
-"""Training images that the linear probes learn from."""
+from pipeline.training.semantic import concept_scores, factor_sizes, train_semantic_inn
 
 
 def train_semantic(params: Params, item: str, device: torch.device) -> None:
@@ -51,20 +43,11 @@ def train_semantic(params: Params, item: str, device: torch.device) -> None:
         log=TrainingLog(log.parent, log.name),
     )
 
-    rows = slice(None, None, max(1, len(images["train"]) // PROBED))
-    mean, variance = posteriors["train"]
-    probed = (mean[rows], variance[rows])
-    factors = [
-        {name: values.numpy() for name, values in model.split(factors_of(model, part)).items()}
-        for part in (probed, posteriors["validation"])
-    ]
-    known = images["train"].known(), images["validation"].known()
-    truth = [{name: values[rows] for name, values in known[0].items()}, known[1]]
     metrics = {
         "sizes": model.factors,
         "scores": scores,
         "best_step": result.best_step,
-        "probes": probe_table(*factors, *truth),
+        "probes": probe_factors(model, posteriors, images),
     }
     with new_folder(paths.semantic(item)) as folder:
         write_safetensors(folder / "model.safetensors", model.state_dict())

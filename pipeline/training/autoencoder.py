@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
@@ -15,11 +13,10 @@ from pipeline.training.checkpoints import CheckpointFolder
 from pipeline.training.log import TrainingLog
 from pipeline.training.loop import cosine, fit
 from pipeline.training.losses import autoencoder_loss, gaussian_kl
+from pipeline.training.output_variance import parameter_groups
 
 __all__ = ["train_digits_autoencoder"]
 
-GAMMA_RATE = 10
-"""log gamma learns this much faster: at Adam's own pace it would take thousands of steps."""
 ACTIVE = 0.05
 """A dimension of z_bar is active if its posterior mean varies more than this."""
 
@@ -40,11 +37,7 @@ def train_digits_autoencoder(
     (images in [-1, 1]), `kl` in nats, `active_dimensions` of z_bar.
     """
     model = DigitsAutoencoder(settings.latent, settings.widths).to(fabric.device)
-    weights = [value for name, value in model.named_parameters() if name != "log_gamma"]
-    groups: list[dict[str, Any]] = [
-        {"params": weights},
-        {"params": [model.log_gamma], "lr": GAMMA_RATE * settings.learning_rate},
-    ]
+    groups = parameter_groups(model, model.log_gamma, settings.learning_rate)
     optimizer = torch.optim.Adam(groups, lr=settings.learning_rate, fused=True)
 
     def objective(model: DigitsAutoencoder, indices: Tensor, _: torch.Generator) -> dict:
@@ -84,9 +77,4 @@ def train_digits_autoencoder(
         validate_every=settings.validate_every,
         schedule=cosine(settings.steps, warmup=min(100, settings.steps // 10)),
     )
-    last = {
-        name.removeprefix("validation/"): value
-        for name, value in result.history[-1].items()
-        if name.startswith("validation/")
-    }
-    return model, last
+    return model, result.last_validation

@@ -2,22 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
 from pipeline.datasets.features import Posterior
 from pipeline.models.autoencoder import sample_posterior
-from pipeline.models.inn import ConditionalINN
+from pipeline.models.inn import ConditionalINN, SemanticINN
+from pipeline.models.loading import build_cinn
 from pipeline.params import TrainCinnParams
 from pipeline.training.checkpoints import CheckpointFolder
 from pipeline.training.log import TrainingLog
 from pipeline.training.loop import FitResult, cosine, fit
 from pipeline.training.losses import cinn_loss
 
-__all__ = ["recover_invariances", "train_conditional_inn"]
+__all__ = ["recover_invariances", "start_conditional_inn", "train_conditional_inn"]
 
 
+def start_conditional_inn(
+    posterior: Posterior,
+    z: Tensor,
+    e: SemanticINN,
+    base: Mapping[str, int],
+    settings: TrainCinnParams,
+    *,
+    seed: int,
+) -> tuple[ConditionalINN, dict[str, Any]]:
+    """t before its training, on the CPU, and the arguments of `build_cinn` to build it again.
+
+    posterior: of R training images; z: (R, *shape) their representations. `base` has blocks, width
+    and depth of e, whose blocks come first where settings.start is semantic or prediction.
+    """
+    config = {
+        "features": posterior[0].shape[1],
+        "shape": list(z.shape[1:]),
+        **{name: getattr(settings, name) for name in ("embedding", "blocks", "width", "depth")},
+        "base": base if settings.start in ("semantic", "prediction") else None,
+        "predict": settings.start in ("prediction", "residual"),
+    }
+    model = build_cinn(**config, dropout=settings.dropout, seed=seed, z=z, z_bar=posterior[0])
+    if model.base is not None:
+        model.base.load_state_dict(e.network.state_dict())
+    return model, config
+
+
+@torch.no_grad()
 def recover_invariances(
     model: ConditionalINN, posterior: Posterior, z: Tensor, device: torch.device | str
 ) -> tuple[Tensor, Tensor]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
@@ -14,13 +12,12 @@ from pipeline.training.checkpoints import CheckpointFolder
 from pipeline.training.log import TrainingLog
 from pipeline.training.loop import cosine, fit
 from pipeline.training.losses import autoencoder_loss, gaussian_kl
+from pipeline.training.output_variance import parameter_groups
 
 __all__ = ["dequantizer_quality", "train_dequantizer"]
 
 SMALLEST_LOG_GAMMA = -9.0
 """A hundredth of the embeddings' spread is near enough: below, gamma would fall without end."""
-GAMMA_RATE = 10
-"""log gamma learns this much faster than the weights."""
 DRAWS = 64
 """Draws of each class that a validation measures."""
 
@@ -44,11 +41,7 @@ def train_dequantizer(
     model.fit(embeddings)
     model.to(fabric.device)
     embeddings = embeddings.to(fabric.device)
-    weights = [value for name, value in model.named_parameters() if name != "log_gamma"]
-    groups: list[dict[str, Any]] = [
-        {"params": weights},
-        {"params": [model.log_gamma], "lr": GAMMA_RATE * settings.learning_rate},
-    ]
+    groups = parameter_groups(model, model.log_gamma, settings.learning_rate)
     optimizer = torch.optim.Adam(groups, lr=settings.learning_rate, fused=True)
 
     def objective(model: Dequantizer, indices: Tensor, _: torch.Generator) -> dict:

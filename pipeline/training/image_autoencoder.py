@@ -16,10 +16,11 @@ from pipeline.models.inversion import InversionDecoder
 from pipeline.models.perceptual import load_lpips
 from pipeline.params import TrainBaselineParams, TrainImageAutoencoderParams
 from pipeline.training.checkpoints import CheckpointFolder
-from pipeline.training.image_metric import Critic, Decoding, image_distance, parameter_groups
+from pipeline.training.image_metric import Critic, Decoding, image_distance
 from pipeline.training.log import TrainingLog
 from pipeline.training.loop import FitResult, cosine, fit
 from pipeline.training.losses import gaussian_kl
+from pipeline.training.output_variance import parameter_groups
 
 __all__ = [
     "autoencoder_arguments",
@@ -126,7 +127,7 @@ def train_image_autoencoder(
         checkpoints=checkpoints,
         log=log,
     )
-    return model, _last(result)
+    return model, result.last_validation
 
 
 def train_inversion_decoder(
@@ -184,7 +185,7 @@ def train_inversion_decoder(
         checkpoints=checkpoints,
         log=log,
     )
-    return _last(result)
+    return result.last_validation
 
 
 Distance = Callable[[Tensor, Tensor], Tensor]
@@ -223,7 +224,7 @@ def _fit(
 ) -> FitResult:
     critic = Critic(metric.discriminator_start, metric.encoder_width)
     training = Decoding(model, critic).to(fabric.device)
-    groups = parameter_groups(training, settings.learning_rate)
+    groups = parameter_groups(training, critic.log_gamma, settings.learning_rate)
     result = fit(
         training,
         objective,
@@ -242,11 +243,3 @@ def _fit(
     )
     model.eval()
     return result
-
-
-def _last(result: FitResult) -> dict[str, float]:
-    return {
-        name.removeprefix("validation/"): value
-        for name, value in result.history[-1].items()
-        if name.startswith("validation/")
-    }

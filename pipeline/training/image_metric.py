@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +11,8 @@ from torch.func import functional_call
 
 from pipeline.models.discriminator import PatchDiscriminator, discriminator_loss, generator_loss
 
-__all__ = ["Critic", "Decoding", "image_distance", "parameter_groups"]
+__all__ = ["Critic", "Decoding", "image_distance"]
 
-GAMMA_RATE = 10
-"""log gamma learns this much faster than the weights: at their pace it needs thousands of steps."""
 SHARE = 0.1
 """The discriminator's gradient at the decoder's last layer, as a share of the metric's."""
 LARGEST_WEIGHT = 1e4
@@ -117,10 +115,3 @@ class Decoding(nn.Module):
         super().__init__()
         self.model = model
         self.critic = critic
-
-
-def parameter_groups(training: Decoding, learning_rate: float) -> list[dict[str, Any]]:
-    """Parameter groups for one optimizer; log gamma has its own, faster rate."""
-    log_gamma = training.critic.log_gamma
-    weights = [value for value in training.parameters() if value is not log_gamma]
-    return [{"params": weights}, {"params": [log_gamma], "lr": GAMMA_RATE * learning_rate}]

@@ -22,6 +22,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
+from pipeline.rounding import rounded
 from pipeline.training.checkpoints import CheckpointFolder
 from pipeline.training.log import TrainingLog
 
@@ -44,6 +45,12 @@ class FitResult:
     """Step at which training ended: `steps`, or earlier by patience."""
     snapshots: dict[int, State]
     """Copies of the model's state on the CPU, after the steps that were asked for."""
+
+    @property
+    def last_validation(self) -> Entry:
+        """What `validate` gave at the end of the training, by its own names."""
+        prefix, last = "validation/", self.history[-1]
+        return {name.removeprefix(prefix): last[name] for name in last if name.startswith(prefix)}
 
 
 def fit(
@@ -193,11 +200,11 @@ def fit(
                 last = step == steps
                 entry: Entry = {"step": step}
                 if step % log_every == 0 or last:
-                    entry |= {f"train/{k}": _rounded(v / since_log) for k, v in sums.items()}
+                    entry |= {f"train/{k}": rounded(v / since_log) for k, v in sums.items()}
                     sums, since_log = {}, 0
                 if validate is not None and (step % validate_every == 0 or last):
                     result = fabric.broadcast(_validated(model, validate, seed, fabric.device))
-                    entry |= {f"validation/{k}": _rounded(v) for k, v in result.items()}
+                    entry |= {f"validation/{k}": rounded(v) for k, v in result.items()}
                     if not all(map(math.isfinite, result.values())):
                         raise _diverged(log.name, result, step)
                     if keep_best is not None:
@@ -364,10 +371,6 @@ def _diverged(name: str, scalars: Mapping[str, float], step: int) -> PipelineErr
     return PipelineError(
         f"{name}: {wrong} is not finite at step {step}; lower learning_rate in the scale's file."
     )
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.6g}")
 
 
 def _any_process(flag: bool, fabric: Fabric) -> bool:

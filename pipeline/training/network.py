@@ -14,7 +14,15 @@ from pipeline.training.checkpoints import CheckpointFolder
 from pipeline.training.log import TrainingLog
 from pipeline.training.loop import FitResult, cosine, fit
 
-__all__ = ["accuracy", "train_classifier"]
+__all__ = ["accuracy", "checkpoint_steps", "train_classifier"]
+
+
+def checkpoint_steps(settings: TrainNetworkParams) -> tuple[int, ...]:
+    """Evenly spaced steps, from 0 (untrained) to `steps` (trained); of one, the last."""
+    if settings.checkpoints == 1:
+        return (settings.steps,)
+    last = settings.checkpoints - 1
+    return tuple(round(index * settings.steps / last) for index in range(settings.checkpoints))
 
 
 @torch.no_grad()
@@ -74,5 +82,5 @@ def train_classifier(
         validate=lambda network: {"accuracy": accuracy(network, validation)},
         validate_every=max(1, settings.steps // max(1, settings.checkpoints - 1)),
         schedule=cosine(settings.steps, warmup=min(200, settings.steps // 10)),
-        snapshot_steps=settings.checkpoint_steps,
+        snapshot_steps=checkpoint_steps(settings),
     )

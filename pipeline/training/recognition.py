@@ -16,7 +16,7 @@ from pipeline.params import TrainFaceNetParams
 from pipeline.training.checkpoints import CheckpointFolder
 from pipeline.training.log import TrainingLog
 from pipeline.training.loop import FitResult, cosine, fit
-from pipeline.training.network import accuracy
+from pipeline.training.network import accuracy, checkpoint_steps
 
 __all__ = ["IdentityHead", "embed", "train_recogniser", "verification"]
 
@@ -126,7 +126,7 @@ def train_recogniser(
         validate=lambda recogniser: {"accuracy": accuracy(recogniser, validation)},
         validate_every=max(1, settings.steps // max(1, settings.checkpoints - 1)),
         schedule=cosine(settings.steps, warmup=min(200, settings.steps // 10)),
-        snapshot_steps=settings.checkpoint_steps,
+        snapshot_steps=checkpoint_steps(settings),
     )
     prefix = "network."
     snapshots = {

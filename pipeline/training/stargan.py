@@ -204,11 +204,7 @@ def train_stargan(
         validate_every=settings.validate_every,
         schedule=linear_decay(settings.steps, 0.5),
     )
-    last = result.history[-1]
-    prefix = "validation/"
-    return generator.eval(), {
-        name.removeprefix(prefix): last[name] for name in last if name.startswith(prefix)
-    }
+    return generator.eval(), result.last_validation
 
 
 def _edits(training: Adversaries, images: Tensor, attributes: Tensor, indices: Tensor) -> Tensor:
