@@ -152,7 +152,9 @@ def test_a_failure_ends_the_run_after_what_is_running(
 
 
 def test_an_interruption_reaches_the_stages(commands: dict[str, str]) -> None:
-    commands["left"] = "touch left.begun && exec sleep 600"
+    # One process, for a shell that is interrupted between two commands goes on with the second.
+    wait = "import pathlib, time; pathlib.Path('left.begun').touch(); time.sleep(600)"
+    commands["left"] = f'exec python -c "{wait}"'
     write(commands)
     program = (
         "from tests.test_reproduce import run\n"
