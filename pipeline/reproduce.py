@@ -27,6 +27,7 @@ from pipeline import paths
 from pipeline.cli import report_errors
 from pipeline.errors import PipelineError
 from pipeline.params import Params, load_params
+from pipeline.raw_data import check_raw_data
 from pipeline.runtime import available_cores
 from pipeline.storage import read_json
 
@@ -209,6 +210,7 @@ def main() -> None:
             changed = _changed()
         if changed:
             graph = out_of_date(stage_graph(), changed)
+            check_raw_data(params, graph)
             known = read_json(costs) if costs.exists() else {}
             jobs = jobs or _default_jobs(params)
             threads = max(1, available_cores() // jobs)

@@ -257,3 +257,23 @@ def test_a_second_run_only_looks(
         os.utime(page, (later, later))
     Path("given").write_text("1\nand what no stage is about\n")
     assert small() == ["code", "page"]
+
+
+def test_raw_data_that_are_missing_end_the_run_before_it_begins(
+    small: Callable[[], list[str]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    choose_scale("paper")
+    with pytest.raises(SystemExit) as caught:
+        small()
+    assert caught.value.code == 1
+    said = capfd.readouterr().err
+    assert said.startswith("error: scales/paper.yaml names folders or files that are not there: ")
+    assert "data/raw/celeba (prepare.faces.folder)" in said and said.count("\n") == 1
+    assert Path("ran").read_text().split() == ["code", "rows"]
+
+    folder = Path("data/raw/celeba")
+    folder.mkdir(parents=True)
+    assert sorted(small()) == ["digits", "faces", "page"]
+    folder.rmdir()  # of no use to what is left to do
+    Path("given-digits").write_text("2\n")
+    assert small() == ["digits", "page"]
