@@ -36,7 +36,6 @@ reproduce: $(INSTALLED) ## every table and figure, at the scale params.yaml name
 	@git rev-parse --git-dir >/dev/null 2>&1 || grep -qs no_scm .dvc/config.local \
 	    || $(PY) -m dvc config --local core.no_scm true
 	@$(PY) -m pipeline.reproduce $(if $(JOBS),--jobs $(JOBS))
-	@$(PY) -m pipeline.stages.report
 	@echo "Done. Open reports/index.html, or read reports/README.md."
 
 test: $(INSTALLED_TEST) ## the unit tests and the whole graph at scale smoke

@@ -27,6 +27,7 @@ from pipeline import paths
 from pipeline.cli import report_errors
 from pipeline.errors import PipelineError
 from pipeline.params import Params, load_params
+from pipeline.raw_data import check_raw_data
 from pipeline.runtime import available_cores
 from pipeline.storage import read_json
 
@@ -37,6 +38,9 @@ Graph = Mapping[str, frozenset[str]]
 
 Costs = Mapping[str, Mapping[str, float]]
 """What stages took in an earlier run, as in reports/<scale>/cost.json."""
+
+PAGES = (Path("reports/index.html"), Path("reports/README.md"))
+"""The report, which is no output of a stage: it shows what the run cost."""
 
 SHORT = 20
 """Seconds of work that are handed to DVC at once: it takes some itself to begin."""
@@ -150,6 +154,17 @@ def _environment() -> dict[str, str]:
     }
 
 
+def _report_is_current(costs: Path) -> bool:
+    """Whether the report is there, and no stage has written down its cost since."""
+    latest = costs.stat().st_mtime if costs.exists() else 0.0
+    return all(page.exists() and page.stat().st_mtime >= latest for page in PAGES)
+
+
+def _changed() -> set[str]:
+    """The stages that are out of date themselves, not only by those they need."""
+    return set(json.loads(_dvc("status", "--json")))
+
+
 def _dvc(*arguments: str) -> str:
     """What a command of DVC prints."""
     command = [*_COMMAND, *arguments]
@@ -185,17 +200,26 @@ def main() -> None:
         parser.error("--jobs must be at least 1")
     with report_errors():
         params = load_params()
-        jobs = jobs or _default_jobs(params)
-        # What a change of code or of params.yaml is about is known when these have run.
-        _dvc("repro", "code", "rows")
-        changed = set(json.loads(_dvc("status", "--json")))
+        costs = paths.costs(params.scale)
+        changed = _changed()
+        if not changed and _report_is_current(costs):
+            return
+        if changed & {"code", "rows"}:
+            # What a change of code or of params.yaml is about is known when these have run.
+            _dvc("repro", "code", "rows")
+            changed = _changed()
         if changed:
             graph = out_of_date(stage_graph(), changed)
-            costs = paths.costs(params.scale)
+            check_raw_data(params, graph)
             known = read_json(costs) if costs.exists() else {}
+            jobs = jobs or _default_jobs(params)
             threads = max(1, available_cores() // jobs)
             run_stages(graph, known, jobs, threads)
             _dvc("repro")  # finds nothing to do
+        # The stage report does not run for a change of costs alone, and cannot know its own.
+        from pipeline.reporting.report import write_report
+
+        write_report(Path())
 
 
 if __name__ == "__main__":

@@ -14,8 +14,10 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from pipeline import paths
+from pipeline.errors import PipelineError
 from pipeline.imports import PLUMBING, stage_modules
 from pipeline.params import Params, load_params
+from pipeline.raw_data import check_raw_data, named_folders
 from pipeline.stages.code import code
 from pipeline.stages.rows import rows
 from pipeline.storage import read_json
@@ -216,6 +218,23 @@ def test_a_stage_declares_the_settings_it_reads(
             in_scale = hasattr(params.settings, section)
             assert file == ("scales/laptop.yaml" if in_scale else "params.yaml")
             assert not in_scale or entry in entries  # not a whole section, nor another item's
+
+
+def test_raw_data_are_looked_for_if_a_stage_that_reads_them_runs(
+    graphs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params, stages = graphs("paper")
+    monkeypatch.chdir(tmp_path)
+    sections = {".".join(named.where[:-1]) for named in named_folders(params.settings)}
+    sections -= {"prepare.digits"}  # MNIST is downloaded
+    for name, stage in stages.items():
+        declared = {key for file in stage.params for key in file.params}
+        # plot_data shows what was prepared, whatever it was prepared from.
+        if declared & sections and not name.startswith("plot_data@"):
+            with pytest.raises(PipelineError, match="are not there"):
+                check_raw_data(params, [name])
+        else:
+            check_raw_data(params, [name])
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -2,18 +2,23 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline import paths, reproduce
 from pipeline.errors import PipelineError
+from pipeline.reporting import report
 from pipeline.reproduce import (
+    PAGES,
     SHORT,
     next_batch,
     out_of_date,
@@ -152,7 +157,9 @@ def test_a_failure_ends_the_run_after_what_is_running(
 
 
 def test_an_interruption_reaches_the_stages(commands: dict[str, str]) -> None:
-    commands["left"] = "touch left.begun && exec sleep 600"
+    # One process, for a shell that is interrupted between two commands goes on with the second.
+    wait = "import pathlib, time; pathlib.Path('left.begun').touch(); time.sleep(600)"
+    commands["left"] = f'exec python -c "{wait}"'
     write(commands)
     program = (
         "from tests.test_reproduce import run\n"
@@ -170,3 +177,103 @@ def test_an_interruption_reaches_the_stages(commands: dict[str, str]) -> None:
         process.send_signal(signal.SIGINT)
         said, _ = process.communicate(timeout=60)
     assert said.endswith("interrupted\n")
+
+
+SMALL = {
+    "code": {
+        "cmd": "head -n 1 given > code && echo code >> ran",
+        "deps": ["given"],
+        "outs": ["code"],
+    },
+    "rows": {"cmd": "echo 1 > rows && echo rows >> ran", "outs": ["rows"]},
+    "prepare": {
+        "foreach": ["digits", "faces"],
+        "do": {
+            "cmd": "cp code ${item} && echo ${item} >> ran",
+            "deps": ["code", "given-${item}"],
+            "outs": ["${item}"],
+        },
+    },
+}
+"""Stages that say in the file `ran` that they ran."""
+
+
+@pytest.fixture
+def small(
+    commands: dict[str, str], repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], list[str]]:
+    """A small graph beside the real settings; `small()` reproduces it: what ran, page included."""
+    shutil.copy(repository / "params.yaml", ".")
+    shutil.copytree(repository / "scales", "scales")
+    Path("dvc.yaml").write_text(json.dumps({"stages": SMALL}))
+    for name in ("given", "given-digits", "given-faces"):
+        Path(name).write_text("1\n")
+
+    def write_report(root: Path) -> None:
+        for page in PAGES:
+            (root / page).parent.mkdir(exist_ok=True)
+            (root / page).write_text("")
+        with Path("ran").open("a") as file:
+            file.write("page\n")
+
+    monkeypatch.setattr(report, "write_report", write_report)
+    monkeypatch.setattr(sys, "argv", ["reproduce", "--jobs", "1"])
+
+    def run() -> list[str]:
+        Path("ran").write_text("")
+        reproduce.main()
+        return Path("ran").read_text().split()
+
+    return run
+
+
+def choose_scale(scale: str) -> None:
+    text = re.sub(r"(?m)^scale: \w+$", f"scale: {scale}", Path("params.yaml").read_text())
+    Path("params.yaml").write_text(text)
+
+
+def test_a_second_run_only_looks(
+    small: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose_scale("smoke")
+    assert sorted(small()) == ["code", "digits", "faces", "page", "rows"]
+    asked = []
+    ask = reproduce._dvc
+    with monkeypatch.context() as patch:
+        patch.setattr(reproduce, "_dvc", lambda *words: asked.append(words) or ask(*words))
+        patch.setattr(reproduce, "_default_jobs", lambda _: pytest.fail("torch is imported"))
+        patch.setattr(sys, "argv", ["reproduce"])
+        assert small() == []
+    assert asked == [("status", "--json")]
+
+    PAGES[0].unlink()
+    assert small() == ["page"]
+    costs, later = paths.costs("smoke"), PAGES[0].stat().st_mtime + 10
+    costs.parent.mkdir()
+    costs.write_text("{}")
+    os.utime(costs, (later, later))  # a stage ran after the report was written
+    assert small() == ["page"]
+    for page in PAGES:
+        os.utime(page, (later, later))
+    Path("given").write_text("1\nand what no stage is about\n")
+    assert small() == ["code", "page"]
+
+
+def test_raw_data_that_are_missing_end_the_run_before_it_begins(
+    small: Callable[[], list[str]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    choose_scale("paper")
+    with pytest.raises(SystemExit) as caught:
+        small()
+    assert caught.value.code == 1
+    said = capfd.readouterr().err
+    assert said.startswith("error: scales/paper.yaml names folders or files that are not there: ")
+    assert "data/raw/celeba (prepare.faces.folder)" in said and said.count("\n") == 1
+    assert Path("ran").read_text().split() == ["code", "rows"]
+
+    folder = Path("data/raw/celeba")
+    folder.mkdir(parents=True)
+    assert sorted(small()) == ["digits", "faces", "page"]
+    folder.rmdir()  # of no use to what is left to do
+    Path("given-digits").write_text("2\n")
+    assert small() == ["digits", "page"]
