@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pipeline.errors import PipelineError
 from pipeline.evaluation.concepts import EFFECTS, asked, concept_of, in_order
 from pipeline.figures.arrays import open_arrays
-from pipeline.figures.drawing import figure_style
+from pipeline.figures.drawing import add_footer, figure_style
 from pipeline.figures.sheet import RIGHT, WIDTH, Sheet, draw_sheet, gaps, size_in_words
 
 __all__ = ["draw_changes", "draw_fig7", "draw_figS8", "draw_figS9", "load_edits"]
@@ -350,12 +350,10 @@ def draw_changes(summary: Mapping[str, Any]) -> Figure:
             "attribute read, and in how many % of unedited images the evaluator reads it right",
             ha="center", fontsize=8.5,
         )  # fmt: skip
-        footer = "  ·  ".join([
-            f"scale {summary['scale']}", f"N = {summary['images']:,} edits per row",
-            "framed: read as asked, of beard in men only", "†: caused by the edited attribute",
-            f"seed {summary['seed']}",
-        ])  # fmt: skip
-        figure.text(0.99, 0.06 / up, footer, ha="right", fontsize=7, color="#555555")
+        words = [f"N = {summary['images']:,} edits per row",
+                 "framed: read as asked, of beard in men only",
+                 "†: caused by the edited attribute"]  # fmt: skip
+        add_footer(figure, summary, words)
     return figure
 
 
