@@ -54,9 +54,9 @@ class Sheet:
         options = {"xytext": (0, 2.5), "ha": "center", "va": "bottom", "fontsize": size, **look}
         self.words.append((words, x + width / 2, y, options))
 
-    def beside(self, text: str, x: int, y: int, height: int) -> None:
+    def beside(self, text: str, x: int, y: int, height: int, size: float = 9) -> None:
         """Write at the left of a row of that height."""
-        options = {"xytext": (-4, 0), "ha": "right", "va": "center"}
+        options = {"xytext": (-4, 0), "ha": "right", "va": "center", "fontsize": size}
         self.words.append((text, x, y + height / 2, options))
 
     def inside(
