@@ -15,7 +15,10 @@ from pipeline.errors import PipelineError
 from pipeline.evaluation.attributes import attribute_quality
 from pipeline.evaluation.concepts import EFFECTS
 
-__all__ = ["PAPER", "Measured", "pair_distances", "summarise_fig7", "wilson"]
+__all__ = ["PAPER", "SHOWN", "Measured", "pair_distances", "summarise_fig7", "wilson"]
+
+SHOWN = 5
+"""Inputs that Fig. 7 shows; `evaluate.fig7.rows` further ones are for Figs. S8 and S9."""
 
 PAPER: dict[str, dict[str, Any]] = {
     "Black_Hair": {"distance": [0.872, 0.048], "fid": {"ours": 16.24, "stargan": 20.94}},

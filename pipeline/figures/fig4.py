@@ -22,6 +22,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
+from pipeline.evaluation.fig4 import SHOWN
 from pipeline.figures.arrays import open_arrays
 from pipeline.figures.drawing import add_footer, figure_style, whole_pixels
 
@@ -49,8 +50,8 @@ ACCURACY: dict[str, Any] = {
 }
 MOMENTS = ("early", "late")
 
-FIG4_ROWS, FIG4_COLUMNS = 5, 8
-"""What Fig. 4 shows of the grids; Fig. S7 shows all of them."""
+COLUMNS = 8
+"""Samples that Fig. 4 shows of an input; Fig. S7 shows all."""
 
 WIDTH = 7.4
 GRID_WIDTH = 3.4
@@ -115,7 +116,7 @@ def draw_fig4(
     """
     _check_curves(curves)
     with figure_style():
-        shown = {moment: _cropped(grids[moment], FIG4_ROWS, FIG4_COLUMNS) for moment in MOMENTS}
+        shown = {moment: _part(grids[moment], slice(SHOWN), COLUMNS) for moment in MOMENTS}
         grid_height = max(_grid_height(grid) for grid in shown.values())
         height = grid_height + 3.67
         figure = _figure(height, shown)
@@ -162,7 +163,7 @@ def draw_fig4(
 def draw_figS7(
     curves: Mapping[str, Any], grids: Mapping[str, Mapping[str, Any]], meta: Mapping[str, Any]
 ) -> Figure:
-    """Fig. S7: the whole sample grids, early beside late, with the shares that z explains there.
+    """Fig. S7: sample grids of further inputs, early beside late, with the shares that z explains.
 
     See the module for the formats.
 
@@ -171,7 +172,9 @@ def draw_figS7(
     """
     _check_curves(curves)
     with figure_style():
-        grid_height = max(_grid_height(grids[moment]) for moment in MOMENTS)
+        further = slice(SHOWN if len(grids["early"]["inputs"]) > SHOWN else 0, None)
+        grids = {moment: _part(grids[moment], further) for moment in MOMENTS}
+        grid_height = max(_grid_height(grid) for grid in grids.values())
         figure = _figure(grid_height + 0.92, grids)
         for moment, left, letter in zip(MOMENTS, GRID_LEFT, "ab", strict=True):
             grid = grids[moment]
@@ -287,11 +290,11 @@ def _title(axes: Axes, letter: str, text: str, pad: float = 5) -> None:
     axes.set_title(rf"$\bf{{{letter}}}$   {text}", loc="left", pad=pad)
 
 
-def _cropped(grid: Mapping[str, Any], rows: int, columns: int) -> dict[str, Any]:
+def _part(grid: Mapping[str, Any], rows: slice, columns: int | None = None) -> dict[str, Any]:
     return {
         "step": grid["step"],
-        "inputs": np.asarray(grid["inputs"])[:rows],
-        "samples": np.asarray(grid["samples"])[:rows, :columns],
+        "inputs": np.asarray(grid["inputs"])[rows],
+        "samples": np.asarray(grid["samples"])[rows, :columns],
     }
 
 
