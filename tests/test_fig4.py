@@ -158,6 +158,15 @@ def test_figS7_names_the_shares(numbers: dict[str, Any]) -> None:
         assert f"samples at step {step}" in texts(figure)
 
 
+def test_figS7_shows_other_inputs(numbers: dict[str, Any]) -> None:
+    made = grids(rows=8)
+    for draw, rows in ((draw_fig4, range(5)), (draw_figS7, range(5, 8))):
+        axes = draw(curves_of(numbers), made, numbers).axes[-1]
+        sheet = np.asarray(axes.images[0].get_array())[::6, ::6]
+        inputs = [sheet[30 * i : 30 * i + 28, :28] for i in range((len(sheet) + 2) // 30)]
+        assert np.array_equal(inputs, made["late"]["inputs"][rows])
+
+
 def test_figures_are_the_same_bytes_twice(numbers: dict[str, Any], tmp_path: Path) -> None:
     for draw in (draw_fig4, draw_figS7):
         first = save_figure(draw(curves_of(numbers), grids(), numbers), tmp_path / "first")
@@ -169,8 +178,8 @@ def test_figures_are_the_same_bytes_twice(numbers: dict[str, Any], tmp_path: Pat
             assert b"Matplotlib" not in one.read_bytes()
             assert b"CreationDate" not in one.read_bytes()
     with Image.open(tmp_path / "first.png") as image:
-        assert image.info["dpi"] == pytest.approx((200, 200), abs=0.1)
-        assert image.width == 1480
+        assert image.mode == "RGB"
+        assert image.width == pytest.approx(7.4 * image.info["dpi"][0], abs=1)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "first.pdf", "first.png", "second.pdf", "second.png",
     ]  # fmt: skip

@@ -31,7 +31,7 @@ def shown() -> dict[str, Any]:
 def noisy() -> dict[str, Any]:
     """Random pixels, each image of which is found on a sheet once only."""
     rng = np.random.default_rng(1)
-    arrays = edits(rows=10, size=16)
+    arrays = edits(rows=15, size=16)
     return arrays | {
         name: rng.integers(0, 256, arrays[name].shape, dtype=np.uint8)
         for name in ("inputs", "reconstructions", "ours", "stargan")
@@ -100,7 +100,7 @@ def test_the_two_largest_distances_are_bold(shown: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("draw", "rows"), [(draw_figS8, range(6)), (draw_figS9, range(6, 10))], ids=["S8", "S9"]
+    ("draw", "rows"), [(draw_figS8, range(5, 11)), (draw_figS9, range(11, 15))], ids=["S8", "S9"]
 )
 def test_methods_alternate_below_each_other(noisy: dict[str, Any], draw: Any, rows: range) -> None:
     figure = draw(noisy, summary())
@@ -123,7 +123,8 @@ def test_methods_alternate_below_each_other(noisy: dict[str, Any], draw: Any, ro
 
 def test_each_edit_says_what_it_asks_for(shown: dict[str, Any]) -> None:
     written = texts(draw_figS8(shown, summary()))
-    wanted = [asked(NAMES[i], not shown["values"][row, i]) for row in range(6) for i in range(6)]
+    rows = range(5, 8)  # of ten: five are in Fig. 7, two in Fig. S9
+    wanted = [asked(NAMES[i], not shown["values"][row, i]) for row in rows for i in range(6)]
     for words in set(wanted):
         assert written.count(words) == wanted.count(words)
     assert asked("Male", True) == "man" and asked("No_Beard", False) == "beard"
@@ -141,13 +142,17 @@ def test_figS9_ends_with_distances_floors_and_the_papers(shown: dict[str, Any]) 
     assert {"100.0", "105.0", "10.00", "16.24"} <= bold and not {"150.0", "20.94"} & bold
 
 
-@pytest.mark.parametrize("rows", [1, 3, 6, 7])
-def test_few_inputs(shown: dict[str, Any], rows: int) -> None:
+@pytest.mark.parametrize(
+    ("rows", "parts"), [(1, (1, 1, 1)), (6, (5, 6, 6)), (7, (5, 1, 1)), (8, (5, 2, 1))]
+)
+def test_few_inputs(shown: dict[str, Any], rows: int, parts: tuple[int, ...]) -> None:
     few = {name: array if name == "attributes" else array[:rows] for name, array in shown.items()}
-    for draw in (draw_fig7, draw_figS8, draw_figS9):
-        draw(few, summary())
-    assert any(f"{min(rows, 4) if rows < 7 else 1} test images" in text
-               for text in texts(draw_figS9(few, summary())))  # fmt: skip
+    for draw, count in zip((draw_fig7, draw_figS8, draw_figS9), parts, strict=True):
+        figure = draw(few, summary())
+        drawn = [text for text in texts(figure) if text in ("hair $e_1$", "black", "not black")]
+        assert len(drawn) == 1 + count
+        if draw is not draw_fig7:
+            assert any(f"N = {count} test images" in text for text in texts(figure))
 
 
 def test_changes_show_success_on_the_diagonal() -> None:

@@ -16,6 +16,7 @@ from pipeline.datasets.images import ImageSet
 from pipeline.errors import PipelineError
 from pipeline.evaluation.encoding import encode_in_batches
 from pipeline.evaluation.examples import varied_rows
+from pipeline.evaluation.fig7 import SHOWN
 from pipeline.evaluation.measure_fig7 import measure_fig7
 from pipeline.models.evaluator import Evaluator
 from pipeline.models.image_autoencoder import ImageAutoencoder
@@ -116,7 +117,8 @@ def test_what_is_written(params: Params) -> None:
     arrays = read_arrays(paths.evaluations("fig7"))
     assert arrays["attributes"].tolist() == list(ATTRIBUTES)
     shapes = {name: array.shape for name, array in arrays.items() if array.dtype == np.uint8}
-    image, edits = (ROWS, SIZE, SIZE, 3), (ROWS, 6, SIZE, SIZE, 3)
+    shown = SHOWN + ROWS
+    image, edits = (shown, SIZE, SIZE, 3), (shown, 6, SIZE, SIZE, 3)
     assert shapes == {
         "inputs": image, "reconstructions": image, "donors": edits, "ours": edits,
         "stargan": edits,
@@ -124,11 +126,11 @@ def test_what_is_written(params: Params) -> None:
     truth = read_parquet(TRUTH)
     test = truth[truth["split"] == "test"]
     own = test[list(ATTRIBUTES)].to_numpy()
-    chosen = varied_rows(test, ATTRIBUTES, ROWS)
+    chosen = varied_rows(test, ATTRIBUTES, shown)
     assert np.array_equal(arrays["values"], own[chosen])
     # Donors are test images that differ in what they are donors of.
     pixels = np.load(paths.prepared("faces") / "images.npy")[test.index]
-    for row in range(ROWS):
+    for row in range(shown):
         for column in range(6):
             same = (pixels == arrays["donors"][row, column]).all(axis=(1, 2, 3))
             assert own[same.argmax(), column] == (not own[chosen[row], column]) and same.any()

@@ -19,7 +19,10 @@ from pipeline.evaluation.explained_variance import (
 )
 from pipeline.rounding import rounded
 
-__all__ = ["FACTORS", "summarise_fig4"]
+__all__ = ["FACTORS", "SHOWN", "summarise_fig4"]
+
+SHOWN = 5
+"""Inputs that Fig. 4 shows; `evaluate.fig4.rows` further ones are for Fig. S7."""
 
 FACTORS = ("digit", "foreground", "background")
 """The factors of Fig. 4, as the semantic INN names them."""

@@ -16,7 +16,10 @@ from pipeline.evaluation.attributes import attribute_quality
 from pipeline.evaluation.concepts import EFFECTS
 from pipeline.rounding import rounded
 
-__all__ = ["PAPER", "Measured", "pair_distances", "summarise_fig7", "wilson"]
+__all__ = ["PAPER", "SHOWN", "Measured", "pair_distances", "summarise_fig7", "wilson"]
+
+SHOWN = 5
+"""Inputs that Fig. 7 shows; `evaluate.fig7.rows` further ones are for Figs. S8 and S9."""
 
 PAPER: dict[str, dict[str, Any]] = {
     "Black_Hair": {"distance": [0.872, 0.048], "fid": {"ours": 16.24, "stargan": 20.94}},

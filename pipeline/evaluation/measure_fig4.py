@@ -9,7 +9,7 @@ from pipeline import paths
 from pipeline.datasets.digits import ColorDigits
 from pipeline.datasets.features import load_posterior, load_representations
 from pipeline.evaluation.encoding import reconstruction_error
-from pipeline.evaluation.fig4 import summarise_fig4
+from pipeline.evaluation.fig4 import SHOWN, summarise_fig4
 from pipeline.evaluation.sampling import crossed_factors, crossed_samples, decode_images
 from pipeline.models.loading import load_autoencoder, load_cinn, load_semantic
 from pipeline.params import Params
@@ -35,7 +35,7 @@ def measure_fig4(params: Params, device: torch.device) -> None:
     chosen = torch.randperm(len(test), generator=generator)[: settings.inputs]
     v = torch.randn(settings.invariances, config["model"]["features"], generator=generator)
     v = v.to(device)
-    shown, columns = chosen[: settings.rows], v[: settings.columns]
+    shown, columns = chosen[: SHOWN + settings.rows], v[: settings.columns]
     moments = {settings.early: "early", settings.late: "late"}
     factors, arrays = [], {}
     for position, step in enumerate(steps):

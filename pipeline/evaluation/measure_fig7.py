@@ -23,7 +23,7 @@ from pipeline.evaluation.edits import (
 )
 from pipeline.evaluation.examples import varied_rows
 from pipeline.evaluation.fid import FrechetReference, KernelReference, feature_statistics
-from pipeline.evaluation.fig7 import Measured, summarise_fig7
+from pipeline.evaluation.fig7 import SHOWN, Measured, summarise_fig7
 from pipeline.evaluation.perceptual_features import load_extractor
 from pipeline.evaluation.sampling import decode_images
 from pipeline.evaluation.true_edits import true_edit_distances
@@ -87,7 +87,8 @@ def measure_fig7(params: Params, device: torch.device) -> None:
     factors = factors_of_codes(e, z_bar)
     rebuilt = decode_images(autoencoder, z_bar[rows].to(device))
     generator = np.random.default_rng(params.seed)
-    shown = torch.from_numpy(varied_rows(values, attributes, settings.rows))
+    count = min(SHOWN + settings.rows, settings.inputs)
+    shown = torch.from_numpy(varied_rows(values, attributes, count))
     grids: dict[str, list[np.ndarray]] = {"donors": [], "ours": [], "stargan": []}
     edits: dict[str, dict[str, Measured]] = {"ours": {}, "stargan": {}}
     for name in attributes:

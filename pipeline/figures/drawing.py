@@ -1,23 +1,27 @@
-"""What all figures share: the style, and files that are the same bytes whenever they are saved."""
+"""What all figures share: style, footer, and files that are the same bytes at any time."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib import style
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from pipeline.storage import write_bytes
 
-__all__ = ["figure_style", "save_figure", "write_figure"]
+__all__ = ["add_footer", "figure_style", "save_figure", "whole_pixels", "write_figure"]
 
+DPI = 200
+"""Dots per inch of a PNG, about: figures of images choose their own, by `whole_pixels`."""
+SUFFIXES = ("png", "pdf")
 # Without these entries a file names the date or the version of the program that wrote it.
-_METADATA: dict[str, dict[str, str | None]] = {
-    "png": {"Software": None},
-    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-}
+_METADATA: dict[str, str | None] = {"CreationDate": None, "Creator": None, "Producer": None}
 
 
 @contextmanager
@@ -29,24 +33,47 @@ def figure_style() -> Iterator[None]:
         yield
 
 
+def whole_pixels(columns: int, inches: float) -> tuple[int, int]:
+    """How often to repeat the pixels of images `columns` wide, and the dots per inch of the figure.
+
+    At so many dots per inch the images are `inches` wide, within a dot per column, and each of
+    their pixels is a square of dots: they stay sharp, and a PNG of them small.
+    """
+    repeat = max(1, round(DPI * inches / columns))
+    return repeat, max(1, round(repeat * columns / inches))
+
+
+def add_footer(figure: Figure, meta: Mapping[str, Any], words: Sequence[str]) -> None:
+    """Write scale and seed, which `meta` holds, at the lower right, and `words` between them."""
+    height = figure.get_size_inches()[1]
+    footer = "  ·  ".join([f"scale {meta['scale']}", *words, f"seed {meta['seed']}"])
+    figure.text(0.99, 0.06 / height, footer, ha="right", fontsize=7, color="#555555")
+
+
 def save_figure(figure: Figure, stem: Path) -> list[Path]:
-    """Save a figure as `<stem>.png` (200 dpi) and `<stem>.pdf`; each appears whole or not at all.
+    """Save a figure as `<stem>.png` and `<stem>.pdf`; each appears whole or not at all.
 
     The same figure gives the same bytes at any time: no dates, no random identifiers.
 
     Raises:
         PipelineError: the folder cannot be written.
     """
-    saved = [stem.with_name(f"{stem.name}.{suffix}") for suffix in _METADATA]
+    saved = [stem.with_name(f"{stem.name}.{suffix}") for suffix in SUFFIXES]
     for target in saved:
         write_figure(figure, target)
     return saved
 
 
 def write_figure(figure: Figure, file: Path) -> None:
-    """Save a figure as the .png (200 dpi) or .pdf that `file` is called; as `save_figure` does."""
-    suffix = file.suffix.removeprefix(".").lower()
+    """Save a figure as the .png or .pdf that `file` is called; as `save_figure` does."""
     buffer = io.BytesIO()
     with figure_style():
-        figure.savefig(buffer, format=suffix, metadata=_METADATA[suffix])
+        if file.suffix.lower() == ".png":
+            canvas = FigureCanvasAgg(figure)
+            canvas.draw()
+            # All figures are opaque: a fourth channel would only make files larger.
+            drawn = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+            drawn.save(buffer, "PNG", optimize=True, dpi=(figure.dpi, figure.dpi))
+        else:
+            figure.savefig(buffer, format="pdf", metadata=_METADATA)
     write_bytes(file, buffer.getvalue())

@@ -22,8 +22,9 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
+from pipeline.evaluation.fig4 import SHOWN
 from pipeline.figures.arrays import open_arrays
-from pipeline.figures.drawing import figure_style
+from pipeline.figures.drawing import add_footer, figure_style, whole_pixels
 
 __all__ = ["curves_of", "draw_fig4", "draw_figS7", "load_grids"]
 
@@ -49,8 +50,8 @@ ACCURACY: dict[str, Any] = {
 }
 MOMENTS = ("early", "late")
 
-FIG4_ROWS, FIG4_COLUMNS = 5, 8
-"""What Fig. 4 shows of the grids; Fig. S7 shows all of them."""
+COLUMNS = 8
+"""Samples that Fig. 4 shows of an input; Fig. S7 shows all."""
 
 WIDTH = 7.4
 GRID_WIDTH = 3.4
@@ -115,10 +116,10 @@ def draw_fig4(
     """
     _check_curves(curves)
     with figure_style():
-        shown = {moment: _cropped(grids[moment], FIG4_ROWS, FIG4_COLUMNS) for moment in MOMENTS}
+        shown = {moment: _part(grids[moment], slice(SHOWN), COLUMNS) for moment in MOMENTS}
         grid_height = max(_grid_height(grid) for grid in shown.values())
         height = grid_height + 3.67
-        figure = Figure(figsize=(WIDTH, height))
+        figure = _figure(height, shown)
         total = _axes(figure, 0.52, grid_height + 1.14, 2.75, 2.02)
         first_order = _axes(figure, 4.55, grid_height + 1.14, 2.75, 2.02)
         _draw_shares(total, curves, "total")
@@ -152,18 +153,17 @@ def draw_fig4(
             columnspacing=2.2,
         )
         for (moment, grid), left in zip(shown.items(), GRID_LEFT, strict=True):
-            low = 0.24 + grid_height - _grid_height(grid)
-            axes = _axes(figure, left, low, GRID_WIDTH, _grid_height(grid))
+            axes = _grid_axes(figure, left, 0.24 + grid_height, grid)
             _draw_grid(axes, grid)
             _title(axes, letters[moment], f"samples at step {int(grid['step']):,}", pad=17)
-        _footer(figure, meta, "bands: ± 1 bootstrap standard error")
+        add_footer(figure, meta, [*_counts(meta), "bands: ± 1 bootstrap standard error"])
     return figure
 
 
 def draw_figS7(
     curves: Mapping[str, Any], grids: Mapping[str, Mapping[str, Any]], meta: Mapping[str, Any]
 ) -> Figure:
-    """Fig. S7: the whole sample grids, early beside late, with the shares that z explains there.
+    """Fig. S7: sample grids of further inputs, early beside late, with the shares that z explains.
 
     See the module for the formats.
 
@@ -172,12 +172,13 @@ def draw_figS7(
     """
     _check_curves(curves)
     with figure_style():
-        grid_height = max(_grid_height(grids[moment]) for moment in MOMENTS)
-        figure = Figure(figsize=(WIDTH, grid_height + 0.92))
+        further = slice(SHOWN if len(grids["early"]["inputs"]) > SHOWN else 0, None)
+        grids = {moment: _part(grids[moment], further) for moment in MOMENTS}
+        grid_height = max(_grid_height(grid) for grid in grids.values())
+        figure = _figure(grid_height + 0.92, grids)
         for moment, left, letter in zip(MOMENTS, GRID_LEFT, "ab", strict=True):
             grid = grids[moment]
-            low = 0.24 + grid_height - _grid_height(grid)
-            axes = _axes(figure, left, low, GRID_WIDTH, _grid_height(grid))
+            axes = _grid_axes(figure, left, 0.24 + grid_height, grid)
             _draw_grid(axes, grid)
             _title(axes, letter, f"samples at step {int(grid['step']):,}", pad=31)
             axes.annotate(
@@ -188,8 +189,12 @@ def draw_figS7(
                 textcoords="offset points",
                 fontsize=8,
             )
-        _footer(figure, meta)
+        add_footer(figure, meta, _counts(meta))
     return figure
+
+
+def _counts(meta: Mapping[str, Any]) -> list[str]:
+    return [f"N = {meta['inputs']:,} inputs × {meta['invariances']:,} invariances"]
 
 
 def _explained(curves: Mapping[str, Any], step: int) -> str:
@@ -205,10 +210,25 @@ def _explained(curves: Mapping[str, Any], step: int) -> str:
     return "explained by $z$ (Eq. 20): " + ", ".join(parts)
 
 
+def _figure(height: float, grids: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """A figure of that height in inches, in which the pixels of grids can be squares of dots."""
+    _, dpi = whole_pixels(max(_grid_size(grid)[0] for grid in grids.values()), GRID_WIDTH)
+    return Figure(figsize=((round(WIDTH * dpi) + 0.01) / dpi, (round(height * dpi) + 0.01) / dpi),
+                  dpi=dpi)  # fmt: skip
+
+
 def _axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
-    """Axes at a place given in inches."""
+    """Axes at a place given in inches, which begin on a whole dot."""
     across, up = figure.get_size_inches()
+    left, bottom = (round(place * figure.dpi) / figure.dpi for place in (left, bottom))
     return figure.add_axes((left / across, bottom / up, width / across, height / up))
+
+
+def _grid_axes(figure: Figure, left: float, top: float, grid: Mapping[str, Any]) -> Axes:
+    """Axes of a grid, whose upper end is `top` inches high, in whole dots for each pixel."""
+    columns, rows = _grid_size(grid)
+    dots = max(1, round(GRID_WIDTH * figure.dpi / columns)) / figure.dpi
+    return _axes(figure, left, top - rows * dots, columns * dots, rows * dots)
 
 
 def _range(curves: Mapping[str, Any]) -> tuple[float, float]:
@@ -270,11 +290,11 @@ def _title(axes: Axes, letter: str, text: str, pad: float = 5) -> None:
     axes.set_title(rf"$\bf{{{letter}}}$   {text}", loc="left", pad=pad)
 
 
-def _cropped(grid: Mapping[str, Any], rows: int, columns: int) -> dict[str, Any]:
+def _part(grid: Mapping[str, Any], rows: slice, columns: int | None = None) -> dict[str, Any]:
     return {
         "step": grid["step"],
-        "inputs": np.asarray(grid["inputs"])[:rows],
-        "samples": np.asarray(grid["samples"])[:rows, :columns],
+        "inputs": np.asarray(grid["inputs"])[rows],
+        "samples": np.asarray(grid["samples"])[rows, :columns],
     }
 
 
@@ -283,13 +303,18 @@ def _gaps(width: int) -> tuple[int, int]:
     return max(1, width // 14), max(3, width // 4)
 
 
-def _grid_height(grid: Mapping[str, Any]) -> float:
-    """Height in inches of a grid that is GRID_WIDTH wide."""
+def _grid_size(grid: Mapping[str, Any]) -> tuple[int, int]:
+    """Pixels of a grid across and down."""
     _check_grid(np.asarray(grid["inputs"]), np.asarray(grid["samples"]))
     rows, columns, height, width, _ = np.shape(grid["samples"])
     gap, wide_gap = _gaps(width)
-    across = width + wide_gap + columns * (width + gap) - gap
-    return float(GRID_WIDTH * (rows * (height + gap) - gap) / across)
+    return width + wide_gap + columns * (width + gap) - gap, rows * (height + gap) - gap
+
+
+def _grid_height(grid: Mapping[str, Any]) -> float:
+    """Height in inches of a grid that is GRID_WIDTH wide."""
+    across, down = _grid_size(grid)
+    return GRID_WIDTH * down / across
 
 
 def _mosaic(inputs: Pixels, samples: Pixels, gap: int, wide_gap: int) -> Pixels:
@@ -315,16 +340,14 @@ def _mosaic(inputs: Pixels, samples: Pixels, gap: int, wide_gap: int) -> Pixels:
 
 def _draw_grid(axes: Axes, grid: Mapping[str, Any]) -> None:
     inputs, samples = np.asarray(grid["inputs"]), np.asarray(grid["samples"])
-    rows, columns, height, width, _ = samples.shape
+    width = samples.shape[3]
     gap, wide_gap = _gaps(width)
-    # Repeated pixels keep their shape when the picture is resized for the page.
+    # Viewers blur the pixels of a PDF's images, unless they are repeated.
     sheet = _mosaic(inputs, samples, gap, wide_gap).repeat(6, axis=0).repeat(6, axis=1)
-    total_width = width + wide_gap + columns * (width + gap) - gap
-    total_height = rows * (height + gap) - gap
+    total_width, total_height = _grid_size(grid)
     axes.imshow(
-        sheet, extent=(0, total_width, total_height, 0), interpolation="antialiased", aspect="equal"
+        sheet, extent=(0, total_width, total_height, 0), interpolation="none", aspect="auto"
     )
-    axes.set_anchor("NW")
     axes.set_axis_off()
     first = width + wide_gap
     label: dict[str, Any] = {
@@ -353,18 +376,6 @@ def _draw_grid(axes: Axes, grid: Mapping[str, Any]) -> None:
         fontsize=8.5,
         annotation_clip=False,
     )
-
-
-def _footer(figure: Figure, meta: Mapping[str, Any], remark: str = "") -> None:
-    words = [
-        f"scale {meta['scale']}",
-        f"N = {meta['inputs']:,} inputs × {meta['invariances']:,} invariances",
-        f"seed {meta['seed']}",
-    ]
-    if remark:
-        words.append(remark)
-    height = figure.get_size_inches()[1]
-    figure.text(0.985, 0.06 / height, "  ·  ".join(words), ha="right", fontsize=7, color="#555555")
 
 
 def _check_curves(curves: Mapping[str, Any]) -> None:

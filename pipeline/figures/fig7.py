@@ -10,6 +10,7 @@ Draws from arrays and numbers alone:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,16 +23,17 @@ from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.concepts import EFFECTS, asked, concept_of, in_order
+from pipeline.evaluation.fig7 import SHOWN
 from pipeline.figures.arrays import open_arrays
-from pipeline.figures.drawing import figure_style
+from pipeline.figures.drawing import add_footer, figure_style
 from pipeline.figures.sheet import RIGHT, WIDTH, Sheet, draw_sheet, gaps, size_in_words
 
 __all__ = ["draw_changes", "draw_fig7", "draw_figS8", "draw_figS9", "load_edits"]
 
 METHODS = {"ours": "ours", "stargan": "StarGAN"}
 
-FIG7, FIGS8, FIGS9 = 5, 6, 4
-"""Inputs that each figure shows; Fig. S9 begins behind those of Fig. S8."""
+SHARE_S8 = 0.6
+"""Fig. S8 shows so many of the inputs that Fig. 7 does not show, Fig. S9 the others."""
 
 LINE, CELL = 0.17, 0.19
 """Inches: the height of the words above an image, and of a cell below."""
@@ -54,7 +56,7 @@ def load_edits(path: Path) -> dict[str, Any]:
 
 
 def draw_fig7(edits: Mapping[str, Any], summary: Mapping[str, Any]) -> Figure:
-    """Fig. 7: five inputs with each factor replaced, and how far FaceNet's embedding moves.
+    """Fig. 7: the first inputs with each factor replaced, and how far FaceNet's embedding moves.
 
     The last rows are means and standard deviations over all test images; the two largest of a row
     are bold. See the module for the formats.
@@ -65,7 +67,7 @@ def draw_fig7(edits: Mapping[str, Any], summary: Mapping[str, Any]) -> Figure:
     attributes = _check(edits, summary)
     rows = _measured(lambda: _distances(summary, attributes))
     pairs = _measured(lambda: _pairs(summary))
-    inputs = edits["inputs"][:FIG7]
+    inputs = edits["inputs"][:SHOWN]
     count, height, width, _ = inputs.shape
     gap, wide = gaps(width)
     first = 2 * width + gap + wide
@@ -104,7 +106,7 @@ def draw_fig7(edits: Mapping[str, Any], summary: Mapping[str, Any]) -> Figure:
 
 
 def draw_figS8(edits: Mapping[str, Any], summary: Mapping[str, Any]) -> Figure:
-    """Fig. S8: six inputs, each edited by replacing factors and, below that, by StarGAN.
+    """Fig. S8: further inputs, edited by replacing factors and, below that, by StarGAN.
 
     See the module for the formats.
 
@@ -112,11 +114,11 @@ def draw_figS8(edits: Mapping[str, Any], summary: Mapping[str, Any]) -> Figure:
         PipelineError: arrays whose shapes do not fit.
     """
     attributes = _check(edits, summary)
-    return _compared(edits, summary, attributes, range(min(FIGS8, len(edits["inputs"]))), [])
+    return _compared(edits, summary, attributes, _further(edits)[0], [])
 
 
 def draw_figS9(edits: Mapping[str, Any], summary: Mapping[str, Any]) -> Figure:
-    """Fig. S9: four more inputs as in Fig. S8, and the Fréchet and kernel distances of all edits.
+    """Fig. S9: more inputs as in Fig. S8, and the Fréchet and kernel distances of all edits.
 
     Of two numbers of a column, the smaller is bold. See the module for the formats.
 
@@ -124,10 +126,17 @@ def draw_figS9(edits: Mapping[str, Any], summary: Mapping[str, Any]) -> Figure:
         PipelineError: arrays whose shapes do not fit, or a number that is missing.
     """
     attributes = _check(edits, summary)
-    count = len(edits["inputs"])
-    start = FIGS8 if count > FIGS8 else max(0, count - FIGS9)
     numbers = _measured(lambda: _frechet(summary, attributes))
-    return _compared(edits, summary, attributes, range(start, min(count, start + FIGS9)), numbers)
+    return _compared(edits, summary, attributes, _further(edits)[1], numbers)
+
+
+def _further(edits: Mapping[str, Any]) -> tuple[range, range]:
+    """The rows of Fig. S8 and of Fig. S9: others than those of Fig. 7, as far as there are."""
+    count = len(edits["inputs"])
+    if count <= SHOWN + 1:
+        return range(count), range(count)
+    end = SHOWN + min(count - SHOWN - 1, math.ceil(SHARE_S8 * (count - SHOWN)))
+    return range(SHOWN, end), range(end, count)
 
 
 def _compared(
@@ -181,10 +190,10 @@ def _compared(
         if remark:
             sheet.inside(remark, first, y, across - first, rise)
             y += rise
-    words = [f"{len(rows)} test images", size_in_words(inputs)]
+    words = [f"N = {len(rows)} test images", size_in_words(inputs)]
     if numbers:
         sheet.rule(0, y, across)
-        words.insert(0, f"distances: N = {summary['images']:,} edits per column and method")
+        words[0] = f"N = {len(rows)} test images, {summary['images']:,} for distances"
         words.append("bold: the smaller")
     return draw_sheet(sheet, words, summary, left=RIGHT, across=across, down=y + gap)
 
@@ -350,12 +359,10 @@ def draw_changes(summary: Mapping[str, Any]) -> Figure:
             "attribute read, and in how many % of unedited images the evaluator reads it right",
             ha="center", fontsize=8.5,
         )  # fmt: skip
-        footer = "  ·  ".join([
-            f"scale {summary['scale']}", f"N = {summary['images']:,} edits per row",
-            "framed: read as asked, of beard in men only", "†: caused by the edited attribute",
-            f"seed {summary['seed']}",
-        ])  # fmt: skip
-        figure.text(0.99, 0.06 / up, footer, ha="right", fontsize=7, color="#555555")
+        words = [f"N = {summary['images']:,} edits per row",
+                 "framed: read as asked, of beard in men only",
+                 "†: caused by the edited attribute"]  # fmt: skip
+        add_footer(figure, summary, words)
     return figure
 
 

@@ -1,6 +1,6 @@
 """Sheets of small images with words around them, for figures that show what a network holds.
 
-All lengths of images are in their own pixels, so that none is ever resampled; uint8, (H, W, 3).
+All lengths of images are in their own pixels, and none is ever resampled; uint8, (H, W, 3).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,16 +14,16 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from pipeline.figures.drawing import figure_style
+from pipeline.figures.drawing import add_footer, figure_style, whole_pixels
 
 __all__ = ["RIGHT", "WIDTH", "Sheet", "draw_sheet", "gaps", "size_in_words"]
 
 WIDTH = 7.4
-"""Inches, as all lengths of the layout: of the figure."""
+"""Inches, as all lengths of the layout: of the figure, within a dot per column of pixels."""
 LEFT, RIGHT, TOP, BOTTOM = 0.5, 0.06, 0.26, 0.24
 """White around the images, for labels."""
 PRINTED = 2200
-"""Pixels across that the images get at least, by repeating them: they stay sharp on paper."""
+"""Pixels across of a PDF's images at least, by repeating them: viewers blur smaller ones."""
 FRAME = "#D55E00"
 """Colour of the frames around images that stand out."""
 
@@ -54,9 +54,9 @@ class Sheet:
         options = {"xytext": (0, 2.5), "ha": "center", "va": "bottom", "fontsize": size, **look}
         self.words.append((words, x + width / 2, y, options))
 
-    def beside(self, text: str, x: int, y: int, height: int) -> None:
+    def beside(self, text: str, x: int, y: int, height: int, size: float = 9) -> None:
         """Write at the left of a row of that height."""
-        options = {"xytext": (-4, 0), "ha": "right", "va": "center"}
+        options = {"xytext": (-4, 0), "ha": "right", "va": "center", "fontsize": size}
         self.words.append((text, x, y + height / 2, options))
 
     def inside(
@@ -111,23 +111,32 @@ def draw_sheet(
     with figure_style():
         canvas = sheet.canvas(across, down)
         rows, columns, _ = canvas.shape
-        wide = WIDTH - left - right
-        tall = wide * rows / columns
-        height = tall + TOP + BOTTOM
-        figure = Figure(figsize=(WIDTH, height))
-        place = (left / WIDTH, BOTTOM / height, wide / WIDTH, tall / height)
-        axes = figure.add_axes(place)
-        repeat = -(-PRINTED // columns)
+        repeat, dpi = whole_pixels(columns, WIDTH - left - right)
+        # In dots from here on: images that begin and end on whole ones are not resampled.
+        wide, tall, before, below = (
+            repeat * columns,
+            repeat * rows,
+            round(left * dpi),
+            round(BOTTOM * dpi),
+        )
+        width = before + wide + round(right * dpi)
+        height = below + tall + round(TOP * dpi)
+        # A hair more than whole: matplotlib rounds down.
+        figure = Figure(figsize=((width + 0.01) / dpi, (height + 0.01) / dpi), dpi=dpi)
+        across_dots, up_dots = figure.get_size_inches() * dpi
+        axes = figure.add_axes(
+            (before / across_dots, below / up_dots, wide / across_dots, tall / up_dots)
+        )
+        repeat *= -(-PRINTED // wide)
         axes.imshow(
             canvas.repeat(repeat, axis=0).repeat(repeat, axis=1),
             extent=(0, columns, rows, 0),
-            interpolation="antialiased",
+            interpolation="none",
             aspect="auto",
         )
         axes.set_axis_off()
         sheet.write(axes)
-        footer = "  ·  ".join([f"scale {meta['scale']}", *words, f"seed {meta['seed']}"])
-        figure.text(0.99, 0.06 / height, footer, ha="right", fontsize=7, color="#555555")
+        add_footer(figure, meta, words)
     return figure
 
 
