@@ -136,6 +136,21 @@ def test_figures(tmp_path: Path) -> None:
     assert sum(len(one.get_offsets()) for one in points) >= len(LAYERS) * INPUTS
 
 
+def test_each_input_has_its_scale_of_variance() -> None:
+    """Maps of an input that varies little are as light as those of one that varies much."""
+    found = arrays()
+    for name in found["layers"]:
+        found[f"{name}_variance"][0] *= 0.01
+    figure = draw_fig3(found, summary())
+    words = [text.get_text() for text in figure.axes[0].texts]
+    assert set(found["layers"]) <= set(words)
+    most = [
+        float(np.quantile([found[f"{name}_variance"][row] for name in found["layers"]], 0.995))
+        for row in range(len(found["inputs"]))
+    ]
+    assert [word for word in words if "≥" in word] == [f"≥ {one:.2g}" for one in most]
+
+
 @pytest.mark.parametrize("missing", ["layers", "variances", "mixed_7a_mean"])
 def test_samples_that_are_missing(missing: str, tmp_path: Path) -> None:
     found = arrays()

@@ -143,7 +143,8 @@ def test_figS9_ends_with_distances_floors_and_the_papers(shown: dict[str, Any]) 
 
 
 @pytest.mark.parametrize(
-    ("rows", "parts"), [(1, (1, 1, 1)), (6, (5, 6, 6)), (7, (5, 1, 1)), (8, (5, 2, 1))]
+    ("rows", "parts"),
+    [(1, (1, 1, 1)), (3, (3, 1, 1)), (6, (5, 1, 1)), (7, (5, 1, 1)), (8, (5, 2, 1))],
 )
 def test_few_inputs(shown: dict[str, Any], rows: int, parts: tuple[int, ...]) -> None:
     few = {name: array if name == "attributes" else array[:rows] for name, array in shown.items()}

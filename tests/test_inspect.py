@@ -316,7 +316,7 @@ def test_samples_of_another_class_are_framed() -> None:
 
 def test_all_variance_maps_share_one_scale() -> None:
     shown = pictures()
-    shown["variances"][:] = np.array([0.0, 0.05, 0.1])[:, None, None]
+    shown["variances"][:] = np.array([0.0, 0.025, 0.1])[:, None, None]
     figure = draw_variance(shown, META)
     colours = (255 * np.array(matplotlib.colormaps["magma"]([0, 0.5, 1.0]))[:, :3]).round()
     canvas = sheet(figure)

@@ -9,16 +9,26 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib import style
+from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
 from pipeline.storage import write_bytes
 
-__all__ = ["add_footer", "figure_style", "save_figure", "whole_pixels", "write_figure"]
+__all__ = [
+    "add_footer",
+    "add_legend",
+    "figure_style",
+    "save_figure",
+    "whole_pixels",
+    "write_figure",
+]
 
 DPI = 200
 """Dots per inch of a PNG, about: figures of images choose their own, by `whole_pixels`."""
+FOOTER, LEGEND = 0.2, 0.24
+"""Inches at the bottom of charts, for the footer and for a legend above it."""
 SUFFIXES = ("png", "pdf")
 # Without these entries a file names the date or the version of the program that wrote it.
 _METADATA: dict[str, str | None] = {"CreationDate": None, "Creator": None, "Producer": None}
@@ -44,10 +54,22 @@ def whole_pixels(columns: int, inches: float) -> tuple[int, int]:
 
 
 def add_footer(figure: Figure, meta: Mapping[str, Any], words: Sequence[str]) -> None:
-    """Write scale and seed, which `meta` holds, at the lower right, and `words` between them."""
+    """Write scale and seed, which `meta` holds, at the lower right, and `words` between them.
+
+    A figure with a constrained layout makes room for it, and for a legend that is there already.
+    """
     height = figure.get_size_inches()[1]
+    if figure.get_layout_engine() is not None:
+        room = (FOOTER + LEGEND * bool(figure.legends)) / height
+        figure.set_layout_engine("constrained", rect=(0, room, 1, 1 - room))
     footer = "  ·  ".join([f"scale {meta['scale']}", *words, f"seed {meta['seed']}"])
     figure.text(0.99, 0.06 / height, footer, ha="right", fontsize=7, color="#555555")
+
+
+def add_legend(figure: Figure, handles: Sequence[Artist], columns: int) -> None:
+    """Explain labelled `handles` once for all panels, between these and the footer."""
+    low = FOOTER / figure.get_size_inches()[1]
+    figure.legend(handles=handles, loc="lower center", ncols=columns, bbox_to_anchor=(0.5, low))
 
 
 def save_figure(figure: Figure, stem: Path) -> list[Path]:

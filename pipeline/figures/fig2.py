@@ -71,7 +71,7 @@ def draw_fig2(examples: Mapping[str, Any], meta: Mapping[str, Any]) -> Figure:
         left = (example % 2) * (block + between)  # two examples side by side
         top = (example // 2) * (tall + height // 2)
         sheet.place(inputs[example], left, top)
-        sheet.above(examples["names"][example], left, top, width, italic=True)
+        sheet.above(_species(examples, example), left, top, width, italic=True)
         for row, (method, name) in enumerate(METHODS.items()):
             y = top + row * (height + gap)
             sheet.beside(name, left + first, y, height)
@@ -112,7 +112,7 @@ def draw_figS4(examples: Mapping[str, Any], meta: Mapping[str, Any]) -> Figure:
     for example in range(2):
         left = example * (block + between)
         sheet.place(inputs[example], left, 0)
-        sheet.above(examples["names"][example], left, 0, width, italic=True)
+        sheet.above(_species(examples, example), left, 0, width, italic=True)
         # Beside the input there is room for the heads of the columns.
         sheet.above(f"ours, {samples} samples", left, height + wide, ours)
         sheet.above(METHODS["dosovitskiy"], left + ours + wide, height + wide, width)
@@ -161,7 +161,7 @@ def draw_figS5(examples: Mapping[str, Any], meta: Mapping[str, Any], example: in
             sheet.place(layers[layer]["ours"][example, sample], x, top + line * (height + gap))
         sheet.place(layers[layer]["dosovitskiy"][example], width + 2 * wide + ours, top)
         sheet.beside(_name(layer), 0, top, height)
-    sheet.above(f"input: {examples['names'][example]}", 0, 0, width)
+    sheet.above(f"input: {_species(examples, example)}", 0, 0, width)
     sheet.above(f"ours, {samples} samples", width + wide, 0, ours)
     sheet.above(METHODS["dosovitskiy"], width + 2 * wide + ours, 0, width)
     return draw_sheet(sheet, [f"N = 1 test image × {samples} samples", size_in_words(inputs)], meta)
@@ -169,6 +169,10 @@ def draw_figS5(examples: Mapping[str, Any], meta: Mapping[str, Any], example: in
 
 def _name(layer: str) -> str:
     return NAMES.get(layer, layer)
+
+
+def _species(examples: Mapping[str, Any], example: int) -> str:
+    return str(examples["names"][example]).replace("_", " ")
 
 
 def _samples(layers: Mapping[str, Mapping[str, Pixels]]) -> int:

@@ -17,11 +17,22 @@ from typing import Any
 import matplotlib
 import numpy as np
 import seaborn
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from pipeline.figures.arrays import open_arrays
-from pipeline.figures.drawing import figure_style
-from pipeline.figures.sheet import RIGHT, WIDTH, Sheet, draw_sheet, gaps, size_in_words
+from pipeline.figures.drawing import add_footer, figure_style
+from pipeline.figures.sheet import (
+    RIGHT,
+    SAMPLES,
+    WIDTH,
+    Sheet,
+    draw_sheet,
+    gaps,
+    size_in_words,
+)
 
 __all__ = ["draw_fig3", "draw_variances", "load_samples"]
 
@@ -74,7 +85,8 @@ def load_samples(path: Path) -> dict[str, Any]:
 def draw_fig3(samples: Mapping[str, Any], summary: Mapping[str, Any]) -> Figure:
     """Fig. 3, left, and Fig. S10: for each input and layer samples, their mean and their variance.
 
-    The variance of all layers and inputs has one scale, from 0 (dark) to its 99.5th percentile.
+    The variance of all layers of an input has one scale, which its bar shows: from 0 (dark) to the
+    99.5th percentile, by its square root, for shallow layers vary little.
     """
     inputs, layers = samples["inputs"], [str(name) for name in samples["layers"]]
     count, height, width, _ = inputs.shape
@@ -84,39 +96,53 @@ def draw_fig3(samples: Mapping[str, Any], summary: Mapping[str, Any]) -> Figure:
     across = 2 * block + 2 * wide if count > 1 else block
     inch = across / (WIDTH - LEFT - RIGHT)
     line = round(LINE * inch)
-    most = float(np.quantile([samples[f"{layer}_variance"] for layer in layers], 0.995))
-    colours = matplotlib.colormaps[MAP]
     sheet = Sheet()
     down = 0
     for one in range(count):
         x0 = (one % 2) * (block + 2 * wide)
-        y = (one // 2) * ((len(layers) + 1) * (height + gap) + 2 * line + wide) + line
+        y = (one // 2) * ((len(layers) + 1) * (height + gap) + 2 * line + wide)
         sheet.above("input $x$", x0, y, width)
         sheet.place(inputs[one], x0, y)
         sheet.above("$D(E(x))$", x0 + width + gap, y, width)
         sheet.place(samples["reconstructions"][one], x0 + width + gap, y)
-        y += height + gap + line
         last = x0 + columns * (width + gap) + wide - gap
-        sheet.above(r"samples $D(t^{-1}(v|z))$", x0, y, columns * (width + gap) - gap)
+        maps = [samples[f"{layer}_variance"][one] for layer in layers]
+        most = max(float(np.quantile(maps, 0.995)), 1e-12)
+        inset = width // 4  # the numbers at the ends are wider than their places
+        _bar(sheet, most, last + inset, y + height - 2 * line, 2 * (width - inset) + gap, line)
+        y += height + gap + line
+        sheet.above(SAMPLES, x0, y, columns * (width + gap) - gap)
         sheet.above("mean", last, y, width)
         sheet.above("variance", last + width + gap, y, width)
-        for layer in layers:
+        for layer, variance in zip(layers, maps, strict=True):
             if x0 == 0:
-                sheet.beside(layer.replace("_", " "), 0, y, height)
+                sheet.beside(layer, 0, y, height)
             for column, image in enumerate(samples[f"{layer}_samples"][one]):
                 sheet.place(image, x0 + column * (width + gap), y)
             sheet.place(samples[f"{layer}_mean"][one], last, y)
-            shares = np.clip(samples[f"{layer}_variance"][one] / max(most, 1e-12), 0, 1)
-            coloured = np.rint(255 * colours(shares)[..., :3]).astype(np.uint8)
-            sheet.place(coloured, last + width + gap, y)
+            sheet.place(_coloured(variance / most), last + width + gap, y)
             y += height + gap
         down = y
     words = [
-        f"mean and variance over {summary['samples']} samples; variance from 0 (dark) to {most:.2g}"
-        " of images in [0, 1]",
+        f"N = {count} test images, mean and variance over {summary['samples']} samples of each",
         size_in_words(inputs),
     ]
     return draw_sheet(sheet, words, summary, left=LEFT, across=across, down=down)
+
+
+def _coloured(shares: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Colours (H, W, 3) of variances (H, W), as shares of the largest that is told apart."""
+    colours = matplotlib.colormaps[MAP](np.sqrt(np.clip(shares, 0, 1)))
+    return np.rint(255 * colours[..., :3]).astype(np.uint8)
+
+
+def _bar(sheet: Sheet, most: float, x: int, y: int, width: int, line: int) -> None:
+    """A bar of the colours of variances up to `most`, with its numbers in a line below."""
+    shares = np.linspace(0, 1, width) ** 2
+    sheet.above("variance of samples", x, y, width, size=7.5)
+    sheet.place(_coloured(np.tile(shares, (max(2, line // 2), 1))), x, y)
+    for share, words in ((0, "0"), (0.5, f"{most / 4:.2g}"), (1, f"≥ {most:.2g}")):
+        sheet.inside(words, round(x + (share - 0.5) * width), y + line // 2, width, line, size=7)
 
 
 def draw_variances(samples: Mapping[str, Any], summary: Mapping[str, Any]) -> Figure:
@@ -127,17 +153,16 @@ def draw_variances(samples: Mapping[str, Any], summary: Mapping[str, Any]) -> Fi
     over images, for classes such as glasses the share of samples that show another one.
     """
     layers = [str(name) for name in samples["layers"]]
-    short = [name.replace("_", " ") for name in layers]
     with figure_style():
-        figure = Figure(figsize=(WIDTH, 3.1), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
         left, right = figure.subplots(1, 2)
         variances = samples["variances"]
-        names = np.repeat(short, variances.shape[1])
+        names = np.repeat(layers, variances.shape[1])
         # Spread at random as a strip plot's, but the same in every run.
         spread = np.random.default_rng(0).uniform(-0.25, 0.25, variances.shape)
         left.scatter(np.arange(len(layers))[:, None] + spread, variances, s=3, color="#999999",
                      zorder=1)  # fmt: skip
-        seaborn.pointplot(x=names, y=variances.ravel(), ax=left, order=short, errorbar="sd",
+        seaborn.pointplot(x=names, y=variances.ravel(), ax=left, order=layers, errorbar="sd",
                           color="#0072B2", markersize=4, linewidth=1.5, capsize=0.12)  # fmt: skip
         left.axhline(summary["variance_images"], color="#333333", linewidth=0.8, linestyle="--")
         left.text(0, summary["variance_images"], "different images", fontsize=8, va="bottom")
@@ -146,7 +171,12 @@ def draw_variances(samples: Mapping[str, Any], summary: Mapping[str, Any]) -> Fi
         left.set_title(
             f"(a) {summary['samples']} samples of each of {summary['inputs']} inputs", loc="left"
         )
-        found = summary["layers"]
+        handles = [
+            Line2D([], [], marker="o", markersize=2, color="#999999", linestyle="", label="input"),
+            Line2D([], [], marker="o", color="#0072B2", label="mean ± std over inputs"),
+        ]
+        _legend(left, 2, handles=handles)
+        found, largest = summary["layers"], 1.0
         for (factor, words), (marker, colour) in zip(FACTORS.items(), LOOKS, strict=True):
             values = [
                 found[layer]["identity"]
@@ -155,18 +185,21 @@ def draw_variances(samples: Mapping[str, Any], summary: Mapping[str, Any]) -> Fi
                 for layer in layers
             ]
             if None not in values:
-                right.plot(short, values, marker=marker, color=colour, label=words, linewidth=1.2)
+                right.plot(layers, values, marker=marker, color=colour, label=words, linewidth=1.2)
+                largest = max(largest, *values)
         right.set_ylabel("share that varies")
-        right.set_ylim(0, 1.4)  # room for the legend
-        right.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
+        right.set_ylim(0, 1.05 * largest)
         right.set_title("(b) which factors vary", loc="left")
-        right.legend(fontsize=7.5, ncols=2)
+        _legend(right, 3)
         for axes in (left, right):
             axes.set_xlabel("")
-            axes.tick_params(axis="x", labelrotation=25)
-        figure.supxlabel(
-            f"N = {summary['inputs']} test images of {summary['size']} px, scale "
-            f"{summary['scale']}, seed {summary['seed']}",
-            fontsize=7.5,
-        )
+            axes.tick_params(axis="x", labelsize=7.5)
+        counts = [f"N = {summary['inputs']} test images", f"{summary['size']} px"]
+        add_footer(figure, summary, counts)
     return figure
+
+
+def _legend(axes: Axes, columns: int, **options: Any) -> None:
+    """Below the axes, where it covers nothing."""
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.09), ncols=columns, fontsize=7.5,
+                columnspacing=1.2, handlelength=1.8, **options)  # fmt: skip

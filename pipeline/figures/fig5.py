@@ -18,7 +18,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pipeline.figures.arrays import open_arrays
-from pipeline.figures.drawing import figure_style
+from pipeline.figures.drawing import add_footer, add_legend, figure_style
 from pipeline.figures.sheet import RIGHT, WIDTH, Sheet, draw_sheet, gaps, size_in_words
 
 __all__ = ["draw_fig5", "draw_figS13", "draw_target_shares", "load_attacks"]
@@ -29,7 +29,15 @@ LINE, CELL = 0.17, 0.19
 ROOM = 1.15
 """Inches at the left, for the names of rows."""
 SHOWN_S13 = 4
-LOOKS = {"clean": ("o", "#555555"), "random": ("s", "#E69F00"), "attacked": ("D", "#0072B2")}
+LOOKS = {
+    "clean": ("o", "#555555", "-"),
+    "random": ("s", "#E69F00", (0, (2, 2))),
+    "attacked": ("D", "#0072B2", "-"),
+}
+CHANGED = r"$D(t^{-1}(v\,|\,z^{\ast}))$,  $z^{\ast}=\Phi(x^{\ast})$ by layer"
+"""What stands above the reconstructions."""
+NAMES = {"input": "input layer"}
+"""How a layer is written whose own name says less."""
 
 
 def load_attacks(path: Path) -> dict[str, Any]:
@@ -65,53 +73,65 @@ def draw_fig5(attacks: Mapping[str, Any], summary: Mapping[str, Any]) -> Figure:
     sheet.inside(title, first, y, across - first, cell)
     y += cell
     for words, values in (
-        ("here", [_entry(summary, layer) for layer in layers]),
+        ("ours", [_entry(summary, layer) for layer in layers]),
         ("paper", [tuple(summary["layers"][layer]["paper"]) for layer in layers]),
     ):
         sheet.rule(first, y, across - first)
-        sheet.beside(words, first, y, cell)
+        sheet.beside(words, first, y, cell, size=8)
         for column, (value, error) in enumerate(values):
             x = first + column * (width + gap)
             sheet.inside(f"{100 * value:.1f} ± {100 * error:.1f} %", x, y, width, cell)
         y += cell
-    return draw_sheet(sheet, _words(attacks, summary), summary, left=ROOM, across=across, down=y)
+    notes = _words(attacks, summary, 1)
+    return draw_sheet(sheet, notes, summary, left=ROOM, across=across, down=y)
 
 
 def draw_figS13(attacks: Mapping[str, Any], summary: Mapping[str, Any]) -> Figure:
     """Fig. S13: four more inputs, two side by side. Raises PipelineError if there is none."""
     rows = list(range(1, len(attacks["clean_images"])))[:SHOWN_S13] or [0]
     sheet, across, down, _ = _examples(attacks, rows, 2 if len(rows) > 1 else 1, LINE)
-    return draw_sheet(sheet, _words(attacks, summary), summary, left=ROOM, across=across, down=down)
+    notes = _words(attacks, summary, len(rows))
+    return draw_sheet(sheet, notes, summary, left=ROOM, across=across, down=down)
 
 
 def draw_target_shares(summary: Mapping[str, Any]) -> Figure:
-    """How often each layer shows the attack's target: over the test images, by kind of change."""
-    layers = list(summary["order"])
+    """How often each layer shows the attack's target: over the test images, by kind of change.
+
+    The lines at the points of (a) are their 95 % intervals.
+    """
+    layers, found = list(summary["order"]), summary["layers"]
     with figure_style():
-        figure = Figure(figsize=(WIDTH, 2.7), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 3), layout="constrained")
         left, right = figure.subplots(1, 2)
         place = np.arange(len(layers))
-        for offset, (kind, words) in zip((-0.08, 0, 0.08), KINDS.items(), strict=True):
-            marker, colour = LOOKS[kind]
+        for offset, (kind, words) in zip((-0.1, 0, 0.1), KINDS.items(), strict=True):
+            marker, colour, style = LOOKS[kind]
+            look: dict[str, Any] = {"color": colour, "linestyle": style, "linewidth": 1.2}
             for axes, what in ((left, "target"), (right, "kept")):
-                values = [summary["layers"][layer][what][kind] for layer in layers]
+                values = [found[layer][what][kind] for layer in layers]
                 if None not in values:
-                    axes.plot(place + offset, values, marker=marker, color=colour, label=words,
-                              linewidth=1.2)  # fmt: skip
+                    axes.plot(place + offset, values, marker=marker, label=words, **look)
+            ends = [found[layer]["target_intervals"][kind] for layer in layers]
+            if None not in ends:
+                low, high = np.transpose(ends)
+                left.vlines(place + offset, low, high, color=colour, linewidth=1)
         left.set_title("(a) read as the attack's target", loc="left")
         right.set_title("(b) read as the class before", loc="left")
         for axes in (left, right):
-            axes.set_xticks(place, layers)
+            axes.set_xticks(place, [_name(layer) for layer in layers])
             axes.set_ylim(-0.03, 1.03)
             axes.set_ylabel("share of images")
-        right.legend(fontsize=7.5)
-        figure.supxlabel(
-            f"N = {summary['targets']} of {summary['images']} test images of {summary['size']} px, "
-            f"whose prediction the attack changed; scale {summary['scale']}, seed "
-            f"{summary['seed']}",
-            fontsize=7.5,
+        add_legend(figure, right.get_lines(), 3)
+        counts = (
+            f"N = {summary['targets']:,} of {summary['images']:,} test images, whose predicted "
+            "class the attack changed"
         )
+        add_footer(figure, summary, [counts, f"{summary['size']} px"])
     return figure
+
+
+def _name(layer: str) -> str:
+    return NAMES.get(layer, layer)
 
 
 def _entry(summary: Mapping[str, Any], layer: str) -> tuple[float, float]:
@@ -137,11 +157,11 @@ def _examples(
     sheet, down = Sheet(), 0
     for number, row in enumerate(rows):
         x0 = (number % side_by_side) * (block + 2 * wide)
-        y = (number // side_by_side) * (tall + wide) + 2 * line
-        sheet.above("image", x0, y - line, width)
-        sheet.above(r"$D(t^{-1}(v|z^*))$", x0 + width + wide, y - line, block - width - wide)
+        y = (number // side_by_side) * (tall + wide) + line
+        sheet.above(r"image $x^{\ast}$", x0, y, width)
+        sheet.above(CHANGED, x0 + width + wide, y - line, block - width - wide)
         for column, layer in enumerate(layers):
-            sheet.above(layer, x0 + width + wide + column * (width + gap), y, width)
+            sheet.above(_name(layer), x0 + width + wide + column * (width + gap), y, width)
         for kind, words in KINDS.items():
             if x0 == 0:
                 sheet.beside(words, 0, y, height)
@@ -156,6 +176,8 @@ def _examples(
     return sheet, across, down, inch
 
 
-def _words(attacks: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]:
+def _words(attacks: Mapping[str, Any], summary: Mapping[str, Any], count: int) -> list[str]:
+    shown = f"N = {count} test image" + ("s" if count > 1 else "")
     changed = f"{summary['attack'].upper()}, ε = {summary['epsilon']:g} in [-1, 1]"
-    return [changed, "below an image: its predicted class", size_in_words(attacks["clean_images"])]
+    below = "below an image: its predicted class"
+    return [shown, changed, below, size_in_words(attacks["clean_images"])]

@@ -21,8 +21,8 @@ from matplotlib.patches import FancyBboxPatch
 
 from pipeline.evaluation.fig6 import KINDS
 from pipeline.figures.arrays import open_arrays
-from pipeline.figures.drawing import figure_style
-from pipeline.figures.sheet import WIDTH, Sheet, draw_sheet, gaps, size_in_words
+from pipeline.figures.drawing import add_footer, add_legend, figure_style
+from pipeline.figures.sheet import SAMPLES, WIDTH, Sheet, draw_sheet, gaps, size_in_words
 
 __all__ = [
     "draw_fig6",
@@ -33,6 +33,9 @@ __all__ = [
 ]
 
 NETWORKS = {"vanilla": "trained on natural images", "stylized": "trained on stylized images"}
+OWN = "the network's prediction for the input"
+LABELS = (*NETWORKS.values(), OWN)
+"""What the legend explains, in its order."""
 NAMES = {
     "natural": "natural",
     "stylized": "other\ntexture",
@@ -76,12 +79,12 @@ def _grid(samples: Mapping[str, Any], summary: Mapping[str, Any], part: slice) -
     block = columns * (width + gap) - gap
     across = width + 2 * (wide + block)
     inch = across / (WIDTH - LEFT - 0.06)
-    y = round(2 * LINE * inch)
+    y = round(LINE * inch)
     sheet = Sheet()
     starts = {name: width + wide + i * (block + wide) for i, name in enumerate(NETWORKS)}
     sheet.above("input", 0, y, width)
     for name, words in NETWORKS.items():
-        sheet.above(r"samples $D(t^{-1}(v|z))$ of the ResNet", starts[name],
+        sheet.above(f"{SAMPLES} of the ResNet", starts[name],
                     y - round(LINE * inch), block)  # fmt: skip
         sheet.above(words, starts[name], y, block)
     for kind in KINDS:
@@ -96,7 +99,8 @@ def _grid(samples: Mapping[str, Any], summary: Mapping[str, Any], part: slice) -
                     sheet.place(image, x + column * (width + gap), y)
             y += height + gap
         y += wide - gap
-    notes = [f"{summary['samples']} samples of each input are measured", size_in_words(inputs)]
+    shown = len(samples["kinds"][samples["kinds"] == KINDS[0]][part])
+    notes = [f"N = {shown} inputs of each kind × {columns} samples", size_in_words(inputs)]
     return draw_sheet(sheet, notes, summary, left=LEFT, across=across)
 
 
@@ -110,22 +114,21 @@ def draw_cue_shares(summary: Mapping[str, Any]) -> Figure:
     names = {"natural": "natural", "stylized": "other texture", "texture": "patch",
              "sketch": "sketch"}  # fmt: skip
     with figure_style():
-        figure = Figure(figsize=(WIDTH, 2.9), layout="constrained")
-        panels = figure.subplots(1, 2, sharey=True, width_ratios=[3, 2])
+        figure = Figure(figsize=(WIDTH, 3), layout="constrained")
+        panels = figure.subplots(1, 2, width_ratios=[3, 2])
         for axes, (cue, kinds), letter in zip(panels, cues.items(), "ab", strict=True):
             for offset, name in ((-0.2, "vanilla"), (0.2, "stylized")):
                 _bars(axes, summary["networks"][name], cue, kinds, offset, name)
             axes.set_xticks(range(len(kinds)), [names[kind] for kind in kinds])
             axes.set_title(f"({letter}) the class of the {cue}", loc="left")
             axes.set_ylim(0, 1.05)
-        panels[0].set_ylabel("share of samples")
-        panels[0].legend(fontsize=7.5, loc="upper left", bbox_to_anchor=(0, -0.1), ncols=3)
-        counts = summary["inputs"]
-        figure.supxlabel(
-            f"N = {max(counts.values())} inputs of each kind, {summary['samples']} samples each, "
-            f"{summary['size']} px, scale {summary['scale']}, seed {summary['seed']}",
-            fontsize=7.5,
-        )
+            axes.set_ylabel("share of samples")
+        handles, labels = panels[0].get_legend_handles_labels()
+        found = dict(zip(labels, handles, strict=True))
+        add_legend(figure, [found[label] for label in LABELS if label in found], 3)
+        counts = f"N = {max(summary['inputs'].values())} inputs of each kind"
+        words = [f"{counts} × {summary['samples']} samples", f"{summary['size']} px"]
+        add_footer(figure, summary, words)
     return figure
 
 
@@ -138,7 +141,7 @@ def _bars(
     name: str,
 ) -> None:
     colour, hatch = LOOKS[name]
-    labelled = {"bars": NETWORKS[name], "own": "prediction for the input"}
+    labelled = {"bars": NETWORKS[name], "own": OWN}
     for place, kind in enumerate(kinds):
         readers = found[kind][cue]
         share, own = readers["evaluator"] or readers["embedding"], readers["network"]
@@ -156,61 +159,64 @@ def _bars(
 
 
 BOXES = {  # the middle of a box, its width, and its words
-    "c": (0.07, 0.25, 0.1, "class $c$"),
-    "w": (0.21, 0.25, 0.1, "$W$"),
-    "vae": (0.37, 0.25, 0.14, "dequantiser\n(Tab. S17)"),
-    "noise": (0.28, 0.75, 0.16, r"$\tilde{z}\sim\mathcal{N}(0,1)$"),
-    "z_bar": (0.55, 0.5, 0.12, r"$\bar{z}=(\tilde{z},h)$"),
-    "d": (0.72, 0.8, 0.13, "generator\n$D$"),
-    "x": (0.87, 0.8, 0.1, "image\n$x$"),
-    "phi": (0.87, 0.5, 0.12, r"ResNet $\Phi$"),
-    "t": (0.72, 0.2, 0.12, "INN $t$"),
-    "v": (0.93, 0.2, 0.08, "$v$"),
+    "c": (0.06, 0.52, 0.09, "class $c$"),
+    "w": (0.205, 0.52, 0.12, "embedding\n$W$"),
+    "vae": (0.385, 0.52, 0.14, "dequantiser\n(VAE, Tab. S17)"),
+    "noise": (0.575, 0.86, 0.14, r"$\tilde{z}\sim\mathcal{N}(0,1)$"),
+    "z_bar": (0.575, 0.52, 0.12, r"$\bar{z}=(\tilde{z},\tilde{h})$"),
+    "g": (0.755, 0.52, 0.12, "generator\n$G$"),
+    "x": (0.925, 0.52, 0.12, r"image" "\n" r"$x=G(\bar{z})$"),
+    "phi": (0.925, 0.14, 0.12, "ResNet-50\n" r"$\Phi$"),
+    "t": (0.575, 0.14, 0.12, "INN $t$"),
+    "v": (0.385, 0.14, 0.14, r"$v\sim\mathcal{N}(0,1)$"),
 }
 ARROWS = (
-    ("c", "w", ""), ("w", "vae", "$h$"), ("vae", "z_bar", ""), ("noise", "z_bar", ""),
-    ("z_bar", "d", ""), ("d", "x", ""), ("x", "phi", ""), ("phi", "t", "$z$"),
-    ("z_bar", "t", ""), ("t", "v", ""),
+    ("c", "w", ""), ("w", "vae", "$h$"), ("vae", "z_bar", r"$\tilde{h}$"), ("noise", "z_bar", ""),
+    ("z_bar", "g", ""), ("g", "x", ""), ("x", "phi", ""), ("phi", "t", r"condition $z=\Phi(x)$"),
 )  # fmt: skip
-LEARNED = ("w", "vae", "d", "phi", "t")
+INVERTIBLE = (("z_bar", "t"), ("t", "v"))
+"""What t joins, in both directions."""
+LEARNED = ("w", "vae", "g", "phi", "t")
+HALF = 0.11
+"""Half the height of a box."""
 
 
 def draw_figS11() -> Figure:
     """Fig. S11: how t is trained on the latent codes of a generator."""
     with figure_style():
         figure = Figure(figsize=(WIDTH, 2.5))
-        axes = figure.add_axes((0.01, 0.02, 0.98, 0.96))
+        axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
         axes.set_axis_off()
         for name, (x, y, width, words) in BOXES.items():
-            learned = name in LEARNED
             axes.add_patch(
                 FancyBboxPatch(
-                    (x - width / 2, y - 0.1),
+                    (x - width / 2, y - HALF),
                     width,
-                    0.2,
+                    2 * HALF,
                     boxstyle="round,pad=0,rounding_size=0.015",
-                    facecolor="#dbe9f6" if learned else "white",
+                    facecolor="#dbe9f6" if name in LEARNED else "white",
                     edgecolor="#333333",
                     lw=1,
                 )  # fmt: skip
             )
-            axes.text(x, y, words, ha="center", va="center", fontsize=9)
+            axes.text(x, y, words, ha="center", va="center", fontsize=8.5)
         for start, end, words in ARROWS:
-            _arrow(axes, start, end, words)
+            _arrow(axes, start, end, words, "-|>")
+        for start, end in INVERTIBLE:
+            _arrow(axes, start, end, "", "<|-|>")
     return figure
 
 
-def _arrow(axes: Axes, start: str, end: str, words: str) -> None:
+def _arrow(axes: Axes, start: str, end: str, words: str, style: str) -> None:
+    """An arrow between boxes in one row or column, with words above it."""
     (x, y, width, _), (x_end, y_end, width_end, _) = BOXES[start], BOXES[end]
     if x == x_end:
-        first, last = (x, y - 0.1), (x_end, y_end + 0.1)
-    elif x < x_end:
-        first, last = (x + width / 2, y), (x_end - width_end / 2, y_end)
+        first, last = (x, y - HALF), (x_end, y_end + HALF)
     else:
-        first, last = (x - width / 2, y), (x_end + width_end / 2, y_end)
-    axes.annotate("", last, first, arrowprops={"arrowstyle": "-|>", "color": "#333333", "lw": 1.2})
-    if words:
-        middle = ((first[0] + last[0]) / 2, (first[1] + last[1]) / 2 + 0.07)
-        axes.text(*middle, words, ha="center", va="center", fontsize=9)
+        side = 1 if x < x_end else -1
+        first, last = (x + side * width / 2, y), (x_end - side * width_end / 2, y_end)
+    look = {"arrowstyle": style, "color": "#333333", "lw": 1.2, "shrinkA": 1, "shrinkB": 1}
+    axes.annotate("", last, first, arrowprops=look)
+    axes.text((first[0] + last[0]) / 2, y + 0.06, words, ha="center", va="center", fontsize=8)

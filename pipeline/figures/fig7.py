@@ -134,7 +134,8 @@ def _further(edits: Mapping[str, Any]) -> tuple[range, range]:
     """The rows of Fig. S8 and of Fig. S9: others than those of Fig. 7, as far as there are."""
     count = len(edits["inputs"])
     if count <= SHOWN + 1:
-        return range(count), range(count)
+        last = range(min(SHOWN, count - 1), count)
+        return last, last
     end = SHOWN + min(count - SHOWN - 1, math.ceil(SHARE_S8 * (count - SHOWN)))
     return range(SHOWN, end), range(end, count)
 

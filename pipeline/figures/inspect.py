@@ -11,17 +11,17 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
 from pipeline.figures.drawing import figure_style
-from pipeline.figures.sheet import Sheet, draw_sheet, gaps, size_in_words
+from pipeline.figures.sheet import SAMPLES, Sheet, draw_sheet, gaps, size_in_words
 
 __all__ = ["FIGURES", "draw_nearest", "draw_samples", "draw_variance"]
 
-LEFT = 0.85
+LEFT = 0.88
 """Inches for the names of the rows."""
 BAR = 0.62
 """Inches at the right of the maps, for their colour bar."""
@@ -56,7 +56,7 @@ def draw_samples(arrays: Arrays, metrics: Mapping[str, Any]) -> Figure:
     sheet.above("input", 0, 0, width)
     sheet.above("$D(E(x))$", width + gap, 0, width)
     across = samples.shape[1] * (width + gap) - gap
-    sheet.above(r"samples $D(t^{-1}(v\,|\,z))$", first, 0, across)
+    sheet.above(SAMPLES, first, 0, across)
     words = _words(metrics, inputs)
     if not (agrees.all() and kept.all()):
         words.append("framed: the network predicts another class than for the input")
@@ -66,7 +66,7 @@ def draw_samples(arrays: Arrays, metrics: Mapping[str, Any]) -> Figure:
 def draw_variance(arrays: Arrays, metrics: Mapping[str, Any]) -> Figure:
     """Per input a column: the input, the mean of its samples, their variance at each pixel.
 
-    All maps have the same colours.
+    All maps have the same colours, by the square root of the variance, for inputs differ much.
 
     Raises:
         PipelineError: arrays whose shapes do not fit.
@@ -80,7 +80,7 @@ def draw_variance(arrays: Arrays, metrics: Mapping[str, Any]) -> Figure:
         )
     count, height, width, _ = inputs.shape
     gap, wide = gaps(width)
-    scale = ScalarMappable(Normalize(0, max(float(variances.max()), 1e-6)), COLOURS)
+    scale = ScalarMappable(PowerNorm(0.5, 0, max(float(variances.max()), 1e-6)), COLOURS)
     maps = np.asarray(scale.cmap(scale.norm(variances)))[..., :3]
     rows = {
         "input": inputs,

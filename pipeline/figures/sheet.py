@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.figures.drawing import add_footer, figure_style, whole_pixels
 
-__all__ = ["RIGHT", "WIDTH", "Sheet", "draw_sheet", "gaps", "size_in_words"]
+__all__ = ["RIGHT", "SAMPLES", "WIDTH", "Sheet", "draw_sheet", "gaps", "size_in_words"]
 
 WIDTH = 7.4
 """Inches, as all lengths of the layout: of the figure, within a dot per column of pixels."""
@@ -24,6 +24,8 @@ LEFT, RIGHT, TOP, BOTTOM = 0.5, 0.06, 0.26, 0.24
 """White around the images, for labels."""
 PRINTED = 2200
 """Pixels across of a PDF's images at least, by repeating them: viewers blur smaller ones."""
+SAMPLES = r"samples $D(t^{-1}(v\,|\,z))$"
+"""What stands above samples."""
 FRAME = "#D55E00"
 """Colour of the frames around images that stand out."""
 
@@ -49,10 +51,9 @@ class Sheet:
         self, text: str, x: int, y: int, width: int, italic: bool = False, size: float = 8.5
     ) -> None:
         """Write above a column of that width, whose top is at y: a name, or a formula."""
-        words = str(text) if "$" in str(text) else str(text).replace("_", " ")
         look = {"style": "italic"} if italic else {}
         options = {"xytext": (0, 2.5), "ha": "center", "va": "bottom", "fontsize": size, **look}
-        self.words.append((words, x + width / 2, y, options))
+        self.words.append((str(text), x + width / 2, y, options))
 
     def beside(self, text: str, x: int, y: int, height: int, size: float = 9) -> None:
         """Write at the left of a row of that height."""
@@ -60,10 +61,17 @@ class Sheet:
         self.words.append((text, x, y + height / 2, options))
 
     def inside(
-        self, text: str, x: int, y: int, width: int, height: int, bold: bool = False
+        self,
+        text: str,
+        x: int,
+        y: int,
+        width: int,
+        height: int,
+        bold: bool = False,
+        size: float = 7.5,
     ) -> None:
         """Write in the middle of a field of that size, such as a cell below a column."""
-        options = {"xytext": (0, 0), "ha": "center", "va": "center", "fontsize": 7.5}
+        options = {"xytext": (0, 0), "ha": "center", "va": "center", "fontsize": size}
         look = {"weight": "bold"} if bold else {}
         self.words.append((text, x + width / 2, y + height / 2, {**options, **look}))
 

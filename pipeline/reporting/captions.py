@@ -15,29 +15,34 @@ FIGURES: Mapping[str, Sequence[Image]] = {
             "Fig. 2. Images recovered from AlexNet's representation z of an input, by layer",
             "Columns are layers, from shallow to deep; σ is the softmax. Ours: one sample "
             "D(t⁻¹(v|z)). D&B: what a decoder makes that was trained to reconstruct the input from "
-            "z alone. M&V: gradient descent on the pixels, with nothing learned from images.",
+            "z alone. M&V: gradient descent on the pixels, with nothing learned from images. Ours "
+            "should look like an image at every depth, since it draws what z leaves open; D&B "
+            "averages over it, the more the deeper the layer.",
             "For each of a few animals a grid of small images: five layers in columns, the three "
             "methods in rows, the input at the left.",
         ),
         Image(
             "figS4",
             "Fig. S4. All samples of each layer, for two inputs",
-            "What stays the same along a row is what the layer holds; what changes is what it has "
-            "become invariant to. D&B's method gives one image per representation.",
+            "The first two inputs of Fig. 2, a row for each layer. What stays the same along a row "
+            "is what the layer holds; what changes is what it has become invariant to. D&B's "
+            "method gives one image per representation, and cannot tell the two apart.",
             "Two grids of animals, one row per layer, several samples and one reconstruction each; "
             "above them the inputs.",
         ),
         Image(
             "figS5",
             "Fig. S5. Rows conv5 and σ(fc8) of Fig. S4, enlarged, first input",
-            "The same samples, at the size that shows their quality.",
+            "The same samples and D&B's image, at the size that shows their quality: how sharp "
+            "they are, and whether each of them might be an image of the class.",
             "Enlarged samples and reconstructions of the first input from its first and last "
             "layer.",
         ),
         Image(
             "figS6",
             "Fig. S6. Rows conv5 and σ(fc8) of Fig. S4, enlarged, second input",
-            "The same samples, at the size that shows their quality.",
+            "The same samples and D&B's image, at the size that shows their quality: how sharp "
+            "they are, and whether each of them might be an image of the class.",
             "Enlarged samples and reconstructions of the second input from its first and last "
             "layer.",
         ),
@@ -105,8 +110,11 @@ FIGURES: Mapping[str, Sequence[Image]] = {
             "fig3",
             "Fig. 3, left. FaceNet's layers and their invariances",
             "Rows are layers, the shallowest first: samples D(t⁻¹(v|z)) for the z of the input, "
-            "and over all samples their mean and their variance. What the mean shows sharply the "
-            "layer holds; where the variance is light, it has become invariant.",
+            "and over all samples their mean and their variance. What the mean shows sharply, such "
+            "as glasses, the layer holds; where the variance is light, it has become invariant. "
+            "Deeper layers should leave more open, pose above all. Colours of the variance (of "
+            "images in [0, 1], mean over channels) follow its square root, with one scale for "
+            "all layers of an input: its bar ends at the 99.5th percentile (≥).",
             "Four blocks of faces, one per input, with a row for each of five layers: four "
             "samples, their blurred mean and a map of their variance.",
         ),
@@ -118,7 +126,8 @@ FIGURES: Mapping[str, Sequence[Image]] = {
             "factors vary, read by an evaluator network: the variance of a number (yaw, light, "
             "length of hair, features of the face) as a share of its variance over all test "
             "images, or the share of samples that show another class than the input (smile, "
-            "glasses, gender).",
+            "glasses, gender). What a layer ignores is near 1 for numbers; what identifies a "
+            "person should stay near 0.",
             "A chart with one point per input and layer on a logarithmic axis, and a line chart of "
             "the share of each factor that varies.",
         ),
@@ -128,7 +137,10 @@ FIGURES: Mapping[str, Sequence[Image]] = {
             "figS10",
             "Fig. S10. Animals through FaceNet, which was trained on people",
             "As Fig. 3, left, with t trained on images of animals, and E and D on people and "
-            "animals. FaceNet is the same, and never saw an animal.",
+            "animals. FaceNet is the same, and never saw an animal. What the samples of a layer "
+            "have in common with the input it represents nevertheless: the paper finds the "
+            "appearance to be kept about until the last layer. Each input has its scale of "
+            "variance.",
             "Four blocks of animals, one per input, with a row for each of five layers: four "
             "samples, their blurred mean and a map of their variance.",
         ),
@@ -137,7 +149,7 @@ FIGURES: Mapping[str, Sequence[Image]] = {
             "Variance of the samples of Fig. S10 over layers, and what it is made of",
             "As Fig. 3, right: (b) shows yaw, light and the colour of the coat as a share of their "
             "variance over all test images, and the share of samples of another species than the "
-            "input.",
+            "input. Low shares mean that FaceNet's layers hold the animal's identity.",
             "A chart with one point per input and layer on a logarithmic axis, and a line chart of "
             "the share of each factor that varies.",
         ),
@@ -152,15 +164,17 @@ FIGURES: Mapping[str, Sequence[Image]] = {
             "invariances. (b) The same without the interaction of z and v (first-order index). "
             "(c, d) Samples D(t⁻¹(v|z)) at an early and a late checkpoint: each row keeps the z of "
             "the input at its left, each column keeps one v. z is the output of the penultimate "
-            "Fire block.",
+            "Fire block. Early on, z should be about colours, which columns then do not share; "
+            "later about the digit, as far as the accuracy tells it apart.",
             "Two line charts over training steps, with the shares of the digit, foreground and "
             "background factors that z explains; below them two grids of sampled coloured digits.",
         ),
         Image(
             "figS7",
             "Fig. S7. More samples at an early and a late checkpoint",
-            "What stays the same along a row is what z holds; what changes from column to column "
-            "is what the network has become invariant to.",
+            "Other inputs than in Fig. 4. Each row keeps one z, each column one v. What stays the "
+            "same along a row is what z holds; what changes from column to column is what the "
+            "network has become invariant to.",
             "Two grids of sampled coloured digits, from an early and from a late checkpoint; the "
             "first column of each shows the inputs.",
         ),
@@ -171,23 +185,28 @@ FIGURES: Mapping[str, Sequence[Image]] = {
             "Fig. 5. What an attack changes in the layers of ResNet",
             "Each row begins with an image and the class that the network sees in it: the input, "
             "the input with random signs added, the attacked input. v is that of the input, z* = "
-            "Φ(x*) that of the row's image: D(t⁻¹(v|z*)) shows what of the change reaches a layer. "
-            "Below, how much of the variance of z̄ the invariances explain.",
+            "Φ(x*) that of the row's image x*: D(t⁻¹(v|z*)) shows what of the change reaches a "
+            "layer. The input layer should show the image as it is, deep layers of the attacked "
+            "one the class that the network sees, and random signs no other class. Below, how much "
+            "of the variance of z̄ the invariances explain (Eq. 19, ± a standard error): more in "
+            "deeper layers, which an attack can use.",
             "Three rows of images of an animal, unchanged, randomly changed and attacked, with a "
             "column per layer; below them, a row of percentages.",
         ),
         Image(
             "figS13",
             "Fig. S13. More attacked inputs",
-            "As Fig. 5.",
+            "As Fig. 5, for other test images. How often a layer shows the class that the network "
+            "sees after the attack is counted below.",
             "Blocks of three rows of images of animals, with a column per layer.",
         ),
         Image(
             "shares",
             "How often a layer shows the attack's target",
             "The evaluator reads the species of D(t⁻¹(v|z*)), for all test images whose predicted "
-            "class the attack changes. (a) The class that the network sees after the attack; (b) "
-            "the one it saw before.",
+            "class the attack changes. (a) The class that the network sees after the attack, with "
+            "95 % intervals (Wilson); (b) the one it saw before. Where the lines of unchanged "
+            "images and of random signs coincide, noise as large as the attack has no such effect.",
             "Two line charts over four layers, with a line for each kind of change.",
         ),
     ),
@@ -198,7 +217,9 @@ FIGURES: Mapping[str, Sequence[Image]] = {
             "Samples D(t⁻¹(v|z)) for the average pool z of two ResNets: one trained on natural "
             "images, one on stylized images, in which coats say nothing about the species. Inputs "
             "are held-out animals: natural, in another species' coat, a patch of coat without "
-            "shape, and a sketch without coat. D is a generator, and t is trained on its images.",
+            "shape, and a sketch without coat. The generator G takes the part of D, and t is "
+            "trained on its images. Samples of the first network should follow the texture, those "
+            "of the second the shape, also of a sketch.",
             "Rows of animals: an input, samples through the first network, and samples through "
             "the second; natural inputs, other coats, patches of coat and sketches.",
         ),
@@ -206,24 +227,28 @@ FIGURES: Mapping[str, Sequence[Image]] = {
             "shares",
             "What the samples of Fig. 6 show, over all inputs",
             "Share of samples that show the class of (a) the input's shape and (b) its texture, "
-            "with 95 % intervals over inputs. Diamonds: the share of inputs for which the network "
-            "itself predicts this class. A texture bias is high bars in (b), low ones in (a).",
+            "with 95 % intervals of a bootstrap over inputs. Diamonds: the share of inputs for "
+            "which the network itself predicts this class. A texture bias is high bars in (b), and "
+            "low ones in (a) where the coat is another's or missing.",
             "Two bar charts with two bars for each kind of input.",
         ),
         Image(
             "figS12",
             "Fig. S12. More inputs and samples",
-            "As Fig. 6.",
+            "As Fig. 6, for other inputs of every kind.",
             "Rows of animals as in Fig. 6, for further inputs.",
         ),
         Image(
             "figS11",
             "Fig. S11. How t is trained on a generator's latent codes",
-            "W embeds the class, the dequantiser turns the embedding h into a draw from a "
-            "distribution, and with the noise z̃ it makes up z̄. t learns p(z̄|z) for z = Φ(x) of "
-            "the images x that the generator makes. Shaded: networks.",
-            "A diagram of boxes and arrows: class and noise become an image, whose representation "
-            "conditions the invertible network.",
+            "W, a part of the generator, embeds the class as h. The dequantiser, a variational "
+            "autoencoder, turns h into a draw h̃ from a continuous distribution, on which t can "
+            "have a density; with the noise z̃ it makes up z̄. t learns p(z̄|z) for z = Φ(x) of "
+            "the images x = G(z̄). It is invertible (double arrows): to sample, v is drawn, and "
+            "G(t⁻¹(v|z)) shown. Shaded: networks.",
+            "A diagram of boxes and arrows: class, embedding and dequantiser lead to the latent "
+            "code, which noise joins; the code leads to the generator and its image, whose "
+            "representation conditions the invertible network between the code and v.",
         ),
     ),
     "fig7": (
@@ -236,24 +261,28 @@ FIGURES: Mapping[str, Sequence[Image]] = {
             "the mean distance of FaceNet's embeddings before and after: from the input's as in "
             "the paper, and from the reconstruction's, which leaves out what E and D lose. The "
             "paper's distances are those of another network on CelebA: only their order can be "
-            "compared.",
+            "compared. The further an edit moves the embedding, the more FaceNet relies on this "
+            "attribute; the paper finds gender and glasses to matter most.",
             "Rows of faces: an input, its reconstruction, and six edits of hair, glasses, gender, "
             "beard, age and smile; below them, rows of mean embedding distances.",
         ),
         Image(
             "figS8",
             "Fig. S8. More edits, beside those of StarGAN",
-            "Ours replaces a factor as in Fig. 7. StarGAN, a network trained for such edits alone, "
-            "gets the attributes of the input with this one negated.",
-            "Six inputs with two rows of six edited faces each, ours above StarGAN's.",
+            "Other inputs than in Fig. 7. Ours replaces a factor as there. StarGAN, a network "
+            "trained for such edits alone, gets the attributes of the input with this one negated. "
+            "Ours should also change what the attribute causes: the length of hair with gender, "
+            "its colour with age, and no beard on a woman.",
+            "Inputs with two rows of six edited faces each, ours above StarGAN's.",
         ),
         Image(
             "figS9",
             "Fig. S9. Further edits, and the distances of all edited images from images",
-            "The rows below are over all test images. The paper's numbers are of CelebA. "
+            "Inputs that neither Fig. 7 nor Fig. S8 shows. The rows below are over all test "
+            "images. The paper's numbers are of CelebA. "
             "Smaller is better; StarGAN begins with the image itself, ours with what E has kept of "
             "it, so that the distance of reconstructions is the floor of ours.",
-            "Four inputs with two rows of six edited faces each; below them, a table of Fréchet "
+            "Inputs with two rows of six edited faces each; below them, a table of Fréchet "
             "and kernel distances for both methods and each attribute.",
         ),
         Image(

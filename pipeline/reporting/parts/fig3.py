@@ -63,7 +63,7 @@ def _invariances(numbers: Mapping[str, Any], figure: str) -> Table:
     head += [INVARIANCES[name] for name in known]
     rows = [
         [
-            name.replace("_", " "),
+            name,
             f"{layer['variance']:.4f}",
             f"{layer['variance_sd']:.4f}",
             f"{layer['faithfulness']['faithfulness']:.2f}",
