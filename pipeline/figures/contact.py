@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
-from pipeline.figures.sheet import Sheet, draw_sheet, gaps, size_in_words
+from pipeline.figures.sheet import RIGHT, Sheet, draw_sheet, gaps, size_in_words
 
 __all__ = ["draw_contact_sheet"]
 
@@ -51,7 +51,7 @@ def draw_contact_sheet(
         sheet.beside(name.replace("_", " "), 0, y, height, size=SIZE)
         for column, image in enumerate(images):
             sheet.place(image, column * (width + gap), y)
-    return draw_sheet(sheet, [*words, size_in_words(first)], meta, left=LEFT)
+    return draw_sheet(sheet, [*words, size_in_words(first)], meta, left=LEFT, top=RIGHT)
 
 
 def _fits(images: Pixels) -> bool:

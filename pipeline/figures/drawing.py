@@ -1,6 +1,7 @@
 """What all figures share: style, footer, and files that are the same bytes at any time."""
 
 import io
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,7 +50,8 @@ def whole_pixels(columns: int, inches: float) -> tuple[int, int]:
     At so many dots per inch the images are `inches` wide, within a dot per column, and each of
     their pixels is a square of dots: they stay sharp, and a PNG of them small.
     """
-    repeat = max(1, round(DPI * inches / columns))
+    # Rather more dots than fewer, for the words: at least three quarters of DPI.
+    repeat = max(1, math.ceil(DPI * inches / columns - 1 / 3))
     return repeat, max(1, round(repeat * columns / inches))
 
 

@@ -10,6 +10,7 @@ Draws from arrays and numbers alone:
 - meta: `{"scale": str, "seed": int, "inputs": int, "invariances": int}`.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -227,7 +228,7 @@ def _axes(figure: Figure, left: float, bottom: float, width: float, height: floa
 def _grid_axes(figure: Figure, left: float, top: float, grid: Mapping[str, Any]) -> Axes:
     """Axes of a grid, whose upper end is `top` inches high, in whole dots for each pixel."""
     columns, rows = _grid_size(grid)
-    dots = max(1, round(GRID_WIDTH * figure.dpi / columns)) / figure.dpi
+    dots = max(1, math.floor(GRID_WIDTH * figure.dpi / columns + 0.1)) / figure.dpi
     return _axes(figure, left, top - rows * dots, columns * dots, rows * dots)
 
 

@@ -86,12 +86,14 @@ def draw_fig7(edits: Mapping[str, Any], summary: Mapping[str, Any]) -> Figure:
         _edits(sheet, edits, "ours", row, columns, y)
         _requests(sheet, edits, row, columns, y)
     y = count * (height + line) + gap
-    title = "distance of FaceNet's embedding $f$ of the edit $x^*$, mean ± std over the test set"
+    title = (
+        r"distance of FaceNet's embedding $f$ of the edit $x^{\ast}$, mean ± std over the test set"
+    )
     sheet.inside(title, first, y, across - first, cell)
     y += cell
     for name, spared, numbers in rows:
         sheet.rule(width + gap, y, across - width - gap)
-        sheet.beside(name, width + gap, y, cell)
+        sheet.beside(name, width + gap, y, cell, size=8)
         bold = set(np.argsort([mean for mean, _ in numbers])[-2:]) if None not in numbers else set()
         if spared is not None:
             sheet.inside(_spread(spared), width + gap, y, width, cell)
@@ -181,7 +183,7 @@ def _compared(
         sheet.inside(name, 0, y, width, len(METHODS) * rise)
         for position, (method, cells) in enumerate(zip(METHODS.values(), lines, strict=True)):
             top = y + position * rise
-            sheet.beside(method, first, top, rise)
+            sheet.beside(method, first, top, rise, size=8)
             for column, cell in enumerate(cells):
                 pair = [other[column] for other in lines]
                 best = None not in pair and cell == min(pair) and pair[0] != pair[1]  # type: ignore[type-var]

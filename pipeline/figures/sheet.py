@@ -110,11 +110,12 @@ def draw_sheet(
     across: int = 0,
     right: float = RIGHT,
     down: int = 0,
+    top: float = TOP,
 ) -> Figure:
     """A figure of a sheet; `words` stand between scale and seed, which `meta` holds, below it.
 
-    left, right: white at the sides, in inches; across, down: pixels that the sheet is wide and high
-    at least.
+    left, right, top: white around it, in inches; across, down: pixels that the sheet is wide and
+    high at least.
     """
     with figure_style():
         canvas = sheet.canvas(across, down)
@@ -128,7 +129,7 @@ def draw_sheet(
             round(BOTTOM * dpi),
         )
         width = before + wide + round(right * dpi)
-        height = below + tall + round(TOP * dpi)
+        height = below + tall + round(top * dpi)
         # A hair more than whole: matplotlib rounds down.
         figure = Figure(figsize=((width + 0.01) / dpi, (height + 0.01) / dpi), dpi=dpi)
         across_dots, up_dots = figure.get_size_inches() * dpi

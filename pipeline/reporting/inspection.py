@@ -96,7 +96,7 @@ CAPTIONS = {
     "invariant to. What D(E(x)) lacks, no sample can show.{framed}",
     "variance": "**Where the layer leaves the image open (as Fig. 3).** Mean of {samples} samples "
     "of each input, and their variance at each pixel, for images in [0, 1], mean of the colour "
-    "channels; all maps have the same colours.",
+    "channels; all maps have the same colours, by the square root of the variance.",
     "nearest": "**What the layer takes for similar, and whether samples are copies.** The training "
     "images whose z has the largest cosine with the input's, nearest first; framed: another class "
     "than the input's. At the right the first sample, and the training image whose z̄ is nearest to "
