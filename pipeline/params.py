@@ -93,6 +93,10 @@ Seed = Annotated[int, Rule("a whole number from 0 to 4294967295", lambda v: 0 <=
 Positive = Annotated[float, Rule("a number above 0", lambda v: v > 0)]
 NonNegative = Annotated[float, Rule("a number of at least 0", lambda v: v >= 0)]
 Fraction = Annotated[float, Rule("a number from 0 to below 1", lambda v: 0 <= v < 1)]
+# With fewer than eight channels torch 2.13 crashes in training a ResNet's shortcuts, convolutions
+# of 1 x 1 and stride 2, on processors with AVX2 but not AVX-512.
+EncoderWidth = Annotated[int, Rule("a whole number of at least 8", lambda v: v >= 8)]
+ResNetWidth = Annotated[float, Rule("a number of at least 0.125", lambda v: v >= 0.125)]
 Sha256 = Annotated[
     str, Rule("64 hexadecimal digits", lambda v: re.fullmatch(r"[0-9a-f]{64}", v) is not None)
 ]
@@ -202,7 +206,7 @@ class TrainImageAutoencoderParams:
     latent: Several
     architecture: Literal["biggan", "convolutional"]
     encoder_blocks: tuple[Count, ...]
-    encoder_width: Count
+    encoder_width: EncoderWidth
     decoder_channels: Count
     soft_classes: Count
     pixel: Literal["squared", "absolute"]
@@ -254,7 +258,7 @@ class TrainResNetParams(TrainNetworkParams):
         Rule("a list of four whole numbers of at least 1", lambda v: len(v) == 4),
     ]
     bottleneck: bool
-    width: Positive
+    width: ResNetWidth
     size: Annotated[int, Rule("a whole number of at least 32", lambda v: v >= 32)]
     blur: Fraction
     weights: str | None

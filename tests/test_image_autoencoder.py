@@ -7,7 +7,7 @@ from test_biggan import parameters, record
 from pipeline.models.image_autoencoder import ImageAutoencoder, ResNetEncoder
 from pipeline.torchvision_compat import torchvision
 
-SLIM = {"size": 32, "latent": 6, "blocks": (1, 1), "width": 4, "channels": 2, "classes": 5}
+SLIM = {"size": 32, "latent": 6, "blocks": (1, 1), "width": 8, "channels": 2, "classes": 5}
 
 
 def slim(**arguments: object) -> ImageAutoencoder:

@@ -260,6 +260,13 @@ BAD = [
     (LAPTOP, "train_baseline.dosovitskiy-fc7.batch_size", 48001, "it must be at most 48000"),
     (LAPTOP, f"{FACENET}.width", 0.3, "width is 0.3; it must be a multiple of 0.0625 above 0"),
     (LAPTOP, f"{FACENET}.width", 0, "width is 0; it must be a multiple of 0.0625 above 0"),
+    (
+        LAPTOP,
+        "train_network.resnet50.width",
+        0.1,
+        "width is 0.1; it must be a number of at least 0.125",
+    ),
+    (LAPTOP, "train_autoencoder.faces.encoder_width", 7, "must be a whole number of at least 8"),
     (LAPTOP, f"{FACENET}.size", 64, "size is 64; it must be a whole number of at least 75"),
     (LAPTOP, f"{FACENET}.margin", 1, "margin is 1; it must be a number from 0 to below 1"),
     (LAPTOP, f"{FACENET}.repeats", [1, 2], "it must be a list of three whole numbers, at least 1"),
