@@ -154,9 +154,10 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _report_is_current(costs: Path) -> bool:
-    """Whether the report is there, and no stage has written down its cost since."""
-    latest = costs.stat().st_mtime if costs.exists() else 0.0
+def _report_is_current() -> bool:
+    """Whether the report is there, and newer than the claims and costs of every scale."""
+    shown = [file for name in ("claims", "cost") for file in Path("reports").glob(f"*/{name}.json")]
+    latest = max((file.stat().st_mtime for file in shown), default=0.0)
     return all(page.exists() and page.stat().st_mtime >= latest for page in PAGES)
 
 
@@ -200,9 +201,8 @@ def main() -> None:
         parser.error("--jobs must be at least 1")
     with report_errors():
         params = load_params()
-        costs = paths.costs(params.scale)
         changed = _changed()
-        if not changed and _report_is_current(costs):
+        if not changed and _report_is_current():
             return
         if changed & {"code", "rows"}:
             # What a change of code or of params.yaml is about is known when these have run.
@@ -211,6 +211,7 @@ def main() -> None:
         if changed:
             graph = out_of_date(stage_graph(), changed)
             check_raw_data(params, graph)
+            costs = paths.costs(params.scale)
             known = read_json(costs) if costs.exists() else {}
             jobs = jobs or _default_jobs(params)
             threads = max(1, available_cores() // jobs)
