@@ -53,7 +53,8 @@ def check_raw_data(params: Params, stages: Collection[str]) -> None:
         raise PipelineError(
             f"scales/{params.scale}.yaml names folders or files that are not there: {listed}; put "
             'them there or correct these settings (README.md says under "Scale `paper`" what each '
-            "holds, data/README.md how it is laid out and where to download weights)."
+            "holds, data/README.md how it is laid out and where to download weights); `dvc repro` "
+            "looks only where a stage runs, and takes from DVC's cache what was computed before."
         )
 
 
@@ -88,7 +89,10 @@ def _is_read(named: NamedFolder) -> bool:
 
 
 def _readers(named: NamedFolder, params: Params) -> set[str]:
-    """The stages that read the folder: those which depend on the section that names it."""
+    """The stages that read the folder: those which depend on the section that names it.
+
+    plot_data does too, but draws what prepare has made of the folder.
+    """
     stage, *item = named.where[:-1]
     readers = {"@".join((stage, *item))}
     if stage == "train_autoencoder":  # decoders of z alone are trained with its loss
