@@ -137,9 +137,9 @@ FIGURES: Mapping[str, Sequence[Image]] = {
             "figS10",
             "Fig. S10. Animals through FaceNet, which was trained on people",
             "As Fig. 3, left, with t trained on images of animals, and E and D on people and "
-            "animals. FaceNet is the same, and never saw an animal. What the samples of a layer "
-            "have in common with the input it represents nevertheless: the paper finds the "
-            "appearance to be kept about until the last layer. Each input has its scale of "
+            "animals. FaceNet is the same, and never saw an animal. What the samples have in "
+            "common with their input, the layer represents nevertheless; the paper finds that the "
+            "appearance is kept nearly until the last layer. Each input has its scale of "
             "variance.",
             "Four blocks of animals, one per input, with a row for each of five layers: four "
             "samples, their blurred mean and a map of their variance.",
@@ -149,7 +149,8 @@ FIGURES: Mapping[str, Sequence[Image]] = {
             "Variance of the samples of Fig. S10 over layers, and what it is made of",
             "As Fig. 3, right: (b) shows yaw, light and the colour of the coat as a share of their "
             "variance over all test images, and the share of samples of another species than the "
-            "input. Low shares mean that FaceNet's layers hold the animal's identity.",
+            "input. Low shares of species and colour mean that a layer holds what the animal "
+            "looks like.",
             "A chart with one point per input and layer on a logarithmic axis, and a line chart of "
             "the share of each factor that varies.",
         ),
@@ -172,9 +173,9 @@ FIGURES: Mapping[str, Sequence[Image]] = {
         Image(
             "figS7",
             "Fig. S7. More samples at an early and a late checkpoint",
-            "Other inputs than in Fig. 4. Each row keeps one z, each column one v. What stays the "
-            "same along a row is what z holds; what changes from column to column is what the "
-            "network has become invariant to.",
+            "Other inputs than in Fig. 4, as far as there are. Each row keeps one z, each column "
+            "one v. What stays the same along a row is what z holds; what changes from column to "
+            "column is what the network has become invariant to.",
             "Two grids of sampled coloured digits, from an early and from a late checkpoint; the "
             "first column of each shows the inputs.",
         ),
@@ -269,7 +270,8 @@ FIGURES: Mapping[str, Sequence[Image]] = {
         Image(
             "figS8",
             "Fig. S8. More edits, beside those of StarGAN",
-            "Other inputs than in Fig. 7. Ours replaces a factor as there. StarGAN, a network "
+            "Other inputs than in Fig. 7, as far as there are. Ours replaces a factor as there. "
+            "StarGAN, a network "
             "trained for such edits alone, gets the attributes of the input with this one negated. "
             "Ours should also change what the attribute causes: the length of hair with gender, "
             "its colour with age, and no beard on a woman.",
@@ -278,8 +280,8 @@ FIGURES: Mapping[str, Sequence[Image]] = {
         Image(
             "figS9",
             "Fig. S9. Further edits, and the distances of all edited images from images",
-            "Inputs that neither Fig. 7 nor Fig. S8 shows. The rows below are over all test "
-            "images. The paper's numbers are of CelebA. "
+            "Inputs that neither Fig. 7 nor Fig. S8 shows, as far as there are. The rows below are "
+            "over all test images. The paper's numbers are of CelebA. "
             "Smaller is better; StarGAN begins with the image itself, ours with what E has kept of "
             "it, so that the distance of reconstructions is the floor of ours.",
             "Inputs with two rows of six edited faces each; below them, a table of Fréchet "

@@ -32,7 +32,7 @@ def plot_data(params: Params, item: str) -> None:
         if isinstance(images, ImageSet):
             name = images.name(int(chosen[0]))
         rows[name] = images.pixels(chosen)
-    shown = f"N = {sum(map(len, rows.values()))} of {len(images)} images of the split {split}"
+    shown = f"N = {sum(map(len, rows.values())):,} of {len(images):,} images of the split {split}"
     save_figure(draw_contact_sheet(rows, [item, shown], meta), folder / "classes")
     if settings.source == "rendered" and item in FACTORS:
         rows = FACTORS[item](settings.size, params.seed, IMAGES)
