@@ -82,8 +82,20 @@ def test_figures(tmp_path: Path, rows: int) -> None:
         assert all(path.stat().st_size > 5000 for path in saved)
     words = [text.get_text() for text in draw_fig5(attacks, summary()).axes[0].texts]
     assert "84.8 ± 5.8 %" in words and str(attacks["attacked_predictions"][0]) in words
-    lines = draw_target_shares(summary()).axes[0].get_lines()
-    np.testing.assert_allclose(lines[2].get_ydata(), [n / MISLED for n in FOLLOWED.values()])
+
+
+def test_the_shares_of_images_that_show_the_target() -> None:
+    found = summary()
+    panel = draw_target_shares(found).axes[0]
+    attacked = panel.get_lines()[2].get_ydata()
+    np.testing.assert_allclose(attacked, [n / MISLED for n in FOLLOWED.values()])
+    drawn = [end[:, 1] for bars in panel.collections for end in bars.get_segments()]
+    expected = [
+        found["layers"][layer]["target_intervals"][kind]
+        for kind in ("clean", "random", "attacked")
+        for layer in found["order"]
+    ]
+    np.testing.assert_allclose(drawn, expected)
 
 
 def test_a_missing_array(tmp_path: Path) -> None:
