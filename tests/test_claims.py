@@ -14,6 +14,7 @@ import synthetic_table1
 
 from pipeline.errors import PipelineError
 from pipeline.reporting.claims import CLAIMS, decide_claims
+from pipeline.reporting.verdicts import claims_table
 
 KEYS = {
     "id", "source", "statement", "statistic", "value", "ci", "target", "holds", "scale", "stage",
@@ -142,6 +143,21 @@ def test_targets(measured: Metrics, scale: str, targets: list[str]) -> None:
 def test_verdicts(measured: Metrics, name: str, scale: str, value: float, holds: bool) -> None:
     figure, number = VALUES[name]
     assert decide(changed(measured, figure, **{number: value}), scale)[name]["holds"] is holds
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (0.7654, "0.765"),
+        (0.8, "0.8"),
+        (0.79989, "0.7999"),
+        (0.80001, "0.80001"),
+        (None, "not measured"),
+    ],
+)
+def test_a_value_is_told_from_its_target(measured: Metrics, value: float | None, told: str) -> None:
+    row = decide(changed(measured, "fig3", log_r2=value))["F3.b"]
+    assert claims_table([row]).rows[0][3].splitlines()[0] == f"R² {told}"
 
 
 @pytest.mark.parametrize(

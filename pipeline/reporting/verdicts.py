@@ -50,8 +50,15 @@ def _lines(
 
 
 def _value(condition: Mapping[str, Any]) -> str:
+    """Three significant digits, or as many as tell the value from a target that it just misses."""
     value = condition["value"]
-    return NOT_MEASURED if value is None else f"{value:.3g}"
+    if value is None:
+        return NOT_MEASURED
+    target = float(condition["target"].split()[-1])
+    digits = 3
+    while value != target and float(f"{value:.{digits}g}") == target:
+        digits += 1
+    return f"{value:.{digits}g}"
 
 
 def _interval(condition: Mapping[str, Any]) -> str:
