@@ -110,9 +110,11 @@ FIGURES: Mapping[str, Sequence[Image]] = {
             "fig3",
             "Fig. 3, left. FaceNet's layers and their invariances",
             "Rows are layers, the shallowest first: samples D(t⁻¹(v|z)) for the z of the input, "
-            "and over all samples their mean and their variance. What the mean shows sharply, such "
-            "as glasses, the layer holds; where the variance is light, it has become invariant. "
-            "Deeper layers should leave more open, pose above all. Colours of the variance (of "
+            "and over all samples their mean and their variance. What the mean shows sharply, the "
+            "layer holds; where the variance is light, it has become invariant. What is kept but "
+            "moves with the pose, such as glasses, blurs in the mean all the same: the chart "
+            "below counts it. Deeper layers should leave more open, pose and light rather than "
+            "who it is. Colours of the variance (of "
             "images in [0, 1], mean over channels) follow its square root, with one scale for "
             "all layers of an input: its bar ends at the 99.5th percentile (≥).",
             "Four blocks of faces, one per input, with a row for each of five layers: four "
@@ -149,8 +151,9 @@ FIGURES: Mapping[str, Sequence[Image]] = {
             "Variance of the samples of Fig. S10 over layers, and what it is made of",
             "As Fig. 3, right: (b) shows yaw, light and the colour of the coat as a share of their "
             "variance over all test images, and the share of samples of another species than the "
-            "input. Low shares of species and colour mean that a layer holds what the animal "
-            "looks like.",
+            "input. A low share of species means that a layer holds it. Whether it holds the "
+            "colour, the correlation in the table tells: samples that all have the same wrong "
+            "colour vary little, too.",
             "A chart with one point per input and layer on a logarithmic axis, and a line chart of "
             "the share of each factor that varies.",
         ),
@@ -262,8 +265,9 @@ FIGURES: Mapping[str, Sequence[Image]] = {
             "the mean distance of FaceNet's embeddings before and after: from the input's as in "
             "the paper, and from the reconstruction's, which leaves out what E and D lose. The "
             "paper's distances are those of another network on CelebA: only their order can be "
-            "compared. The further an edit moves the embedding, the more FaceNet relies on this "
-            "attribute; the paper finds gender and glasses to matter most.",
+            "compared. The further an edit moves the embedding, the more FaceNet relies on what it "
+            "changes, this attribute and whatever comes along; the paper finds gender and glasses "
+            "to matter most.",
             "Rows of faces: an input, its reconstruction, and six edits of hair, glasses, gender, "
             "beard, age and smile; below them, rows of mean embedding distances.",
         ),

@@ -70,9 +70,8 @@ def _coherence(numbers: Mapping[str, Any]) -> Table:
     head = ["what follows from an edit", "ours", "StarGAN", "evaluator, unedited images"]
     note = (
         "Share of edits, with its 95 % interval. Length of hair has to move by more than the "
-        "evaluator's mean absolute error; grey is a share of grey of 0.3 or more. The paper "
-        "observes the three in its edits and not in StarGAN's, which change an attribute alone "
-        "(Sec. B.5)."
+        "evaluator's mean absolute error; grey is a share of grey of 0.3 or more. On CelebA, the "
+        "paper observes the three in its edits, and not in StarGAN's (Sec. B.5)."
     )
     return Table("Whether edits follow the causes in the data", head, rows, note, stacked=True)
 
