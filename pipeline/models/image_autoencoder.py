@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from pipeline.models.autoencoder import Autoencoder
 from pipeline.models.biggan import BigGANDecoder, ChannelNorm
 from pipeline.models.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
-from pipeline.torchvision_compat import torchvision
 
 __all__ = ["Architecture", "ImageAutoencoder", "ResNetEncoder", "build_decoder"]
 
@@ -36,6 +35,9 @@ class ResNetEncoder(nn.Module):
         pooling: bool = True,
     ) -> None:
         super().__init__()
+        # Here, for it takes as long to import as torch, and only this architecture needs it.
+        from pipeline.torchvision_compat import torchvision
+
         resnet = torchvision.models.resnet
         block = resnet.Bottleneck if bottleneck else resnet.BasicBlock
         stem = [
