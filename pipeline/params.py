@@ -40,6 +40,7 @@ __all__ = [
     "InspectParams",
     "LayerParams",
     "NetworkParams",
+    "OptimizerName",
     "Params",
     "PrepareAnimalsParams",
     "PrepareDigitsParams",
@@ -93,6 +94,7 @@ Seed = Annotated[int, Rule("a whole number from 0 to 4294967295", lambda v: 0 <=
 Positive = Annotated[float, Rule("a number above 0", lambda v: v > 0)]
 NonNegative = Annotated[float, Rule("a number of at least 0", lambda v: v >= 0)]
 Fraction = Annotated[float, Rule("a number from 0 to below 1", lambda v: 0 <= v < 1)]
+OptimizerName = Literal["adam", "muon"]
 # With fewer than eight channels torch 2.13 crashes in training a ResNet's shortcuts, convolutions
 # of 1 x 1 and stride 2, on processors with AVX2 but not AVX-512. No architecture is exempt.
 EncoderWidth = Annotated[int, Rule("a whole number of at least 8", lambda v: v >= 8)]
@@ -187,6 +189,7 @@ class TrainDigitsAutoencoderParams:
 
     steps: Count
     batch_size: Count
+    optimizer: OptimizerName
     learning_rate: Positive
     latent: Several
     widths: Annotated[
@@ -202,6 +205,7 @@ class TrainImageAutoencoderParams:
 
     steps: Count
     batch_size: Several
+    optimizer: OptimizerName
     learning_rate: Positive
     latent: Several
     architecture: Literal["biggan", "convolutional"]
@@ -222,6 +226,7 @@ class TrainBaselineParams:
 
     steps: Count
     batch_size: Several
+    optimizer: OptimizerName
     learning_rate: Positive
     latent: Count
     warm_start: bool

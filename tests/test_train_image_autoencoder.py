@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from pipeline.errors import PipelineError
 from pipeline.models.discriminator import PatchDiscriminator, discriminator_loss, generator_loss
 from pipeline.models.inversion import InversionDecoder
-from pipeline.params import TrainBaselineParams, TrainImageAutoencoderParams
+from pipeline.params import OptimizerName, TrainBaselineParams, TrainImageAutoencoderParams
 from pipeline.training import image_autoencoder
 from pipeline.training.checkpoints import CheckpointFolder
 from pipeline.training.image_autoencoder import (
@@ -33,7 +33,7 @@ from pipeline.training.image_metric import (
 )
 from pipeline.training.log import TrainingLog
 from pipeline.training.losses import autoencoder_loss, gaussian_kl
-from pipeline.training.output_variance import parameter_groups
+from pipeline.training.optimizers import make_optimizer
 
 SETTINGS = TrainImageAutoencoderParams(
     steps=12,
@@ -49,10 +49,17 @@ SETTINGS = TrainImageAutoencoderParams(
     perceptual=0.0,
     perceptual_weights=None,
     discriminator_start=0,
+    optimizer="adam",
     validate_every=6,
 )
 BASELINE = TrainBaselineParams(
-    steps=12, batch_size=8, learning_rate=2e-3, latent=8, warm_start=False, validate_every=6
+    optimizer="adam",
+    steps=12,
+    batch_size=8,
+    learning_rate=2e-3,
+    latent=8,
+    warm_start=False,
+    validate_every=6,
 )
 
 
@@ -229,10 +236,13 @@ def test_only_its_own_passes_move_the_discriminators_averages() -> None:
     assert norm.num_batches_tracked == 2  # real and reconstructed
 
 
-def test_gamma_learns_faster() -> None:
+@pytest.mark.parametrize("name", ["adam", "muon"])
+def test_gamma_learns_faster(name: OptimizerName) -> None:
     training, _, _ = painting(start=1)
-    weights, gamma = parameter_groups(training, training.critic.log_gamma, 1e-3)
-    assert gamma == {"params": [training.critic.log_gamma], "lr": pytest.approx(1e-2)}
+    optimizer = make_optimizer(name, training, training.critic.log_gamma, 1e-3)
+    weights, gamma = optimizer.param_groups
+    assert gamma["params"] == [training.critic.log_gamma]
+    assert (weights["lr"], gamma["lr"]) == pytest.approx((1e-3, 1e-2))
     assert len(weights["params"]) + 1 == len(list(training.parameters()))
 
 
@@ -256,7 +266,9 @@ def test_an_autoencoder_learns(tmp_path: Path, architecture: str, steps: int, sh
     assert result["kl"] > 1
 
 
-@pytest.mark.parametrize("changes", [{"discriminator_start": 5}, {"pixel": "absolute"}])
+@pytest.mark.parametrize(
+    "changes", [{"discriminator_start": 5}, {"pixel": "absolute"}, {"optimizer": "muon"}]
+)
 def test_a_resumed_training_ends_with_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
 ) -> None:

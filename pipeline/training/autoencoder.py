@@ -13,7 +13,7 @@ from pipeline.training.checkpoints import CheckpointFolder
 from pipeline.training.log import TrainingLog
 from pipeline.training.loop import cosine, fit
 from pipeline.training.losses import autoencoder_loss, gaussian_kl
-from pipeline.training.output_variance import parameter_groups
+from pipeline.training.optimizers import make_optimizer
 
 __all__ = ["train_digits_autoencoder"]
 
@@ -37,8 +37,7 @@ def train_digits_autoencoder(
     (images in [-1, 1]), `kl` in nats, `active_dimensions` of z_bar.
     """
     model = DigitsAutoencoder(settings.latent, settings.widths).to(fabric.device)
-    groups = parameter_groups(model, model.log_gamma, settings.learning_rate)
-    optimizer = torch.optim.Adam(groups, lr=settings.learning_rate, fused=True)
+    optimizer = make_optimizer(settings.optimizer, model, model.log_gamma, settings.learning_rate)
 
     def objective(model: DigitsAutoencoder, indices: Tensor, _: torch.Generator) -> dict:
         images = train.images(indices.cpu()).to(fabric.device)

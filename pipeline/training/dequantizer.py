@@ -12,7 +12,7 @@ from pipeline.training.checkpoints import CheckpointFolder
 from pipeline.training.log import TrainingLog
 from pipeline.training.loop import cosine, fit
 from pipeline.training.losses import autoencoder_loss, gaussian_kl
-from pipeline.training.output_variance import parameter_groups
+from pipeline.training.optimizers import make_optimizer
 
 __all__ = ["dequantizer_quality", "train_dequantizer"]
 
@@ -41,8 +41,7 @@ def train_dequantizer(
     model.fit(embeddings)
     model.to(fabric.device)
     embeddings = embeddings.to(fabric.device)
-    groups = parameter_groups(model, model.log_gamma, settings.learning_rate)
-    optimizer = torch.optim.Adam(groups, lr=settings.learning_rate, fused=True)
+    optimizer = make_optimizer("adam", model, model.log_gamma, settings.learning_rate)
 
     def objective(model: Dequantizer, indices: Tensor, _: torch.Generator) -> dict:
         h = embeddings[indices % classes]

@@ -20,7 +20,7 @@ from pipeline.training.image_metric import Critic, Decoding, image_distance
 from pipeline.training.log import TrainingLog
 from pipeline.training.loop import FitResult, cosine, fit
 from pipeline.training.losses import gaussian_kl
-from pipeline.training.output_variance import parameter_groups
+from pipeline.training.optimizers import make_optimizer
 
 __all__ = [
     "autoencoder_arguments",
@@ -224,11 +224,10 @@ def _fit(
 ) -> FitResult:
     critic = Critic(metric.discriminator_start, metric.encoder_width)
     training = Decoding(model, critic).to(fabric.device)
-    groups = parameter_groups(training, critic.log_gamma, settings.learning_rate)
     result = fit(
         training,
         objective,
-        torch.optim.Adam(groups, lr=settings.learning_rate, fused=True),
+        make_optimizer(settings.optimizer, training, critic.log_gamma, settings.learning_rate),
         steps=settings.steps,
         batch_size=settings.batch_size,
         dataset_size=dataset_size,
