@@ -19,7 +19,9 @@ def step(parameter: nn.Parameter, gradient: torch.Tensor, optimizer: torch.optim
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_orthogonalize_keeps_singular_vectors_and_evens_out_singular_values(shape):
+def test_orthogonalize_keeps_singular_vectors_and_evens_out_singular_values(
+    shape: tuple[int, int],
+) -> None:
     torch.manual_seed(0)
     rank = min(shape)
     u, v = (torch.linalg.qr(torch.randn(n, rank, dtype=torch.float64))[0] for n in shape)
@@ -32,7 +34,7 @@ def test_orthogonalize_keeps_singular_vectors_and_evens_out_singular_values(shap
     assert (rotated - torch.diag(values)).abs().max() < 1e-9
 
 
-def test_float32_is_enough_for_a_matrix_of_low_rank():
+def test_float32_is_enough_for_a_matrix_of_low_rank() -> None:
     torch.manual_seed(0)
     matrix = torch.randn(128, 3) @ torch.randn(3, 1024) + 1e-4 * torch.randn(128, 1024)
 
@@ -41,7 +43,7 @@ def test_float32_is_enough_for_a_matrix_of_low_rank():
     assert (single - double).norm() / double.norm() < 1e-3
 
 
-def test_a_gradient_of_zero_moves_nothing():
+def test_a_gradient_of_zero_moves_nothing() -> None:
     weight = nn.Parameter(torch.ones(3, 4))
 
     step(weight, torch.zeros(3, 4), Muon([weight], lr=0.1))
@@ -50,7 +52,7 @@ def test_a_gradient_of_zero_moves_nothing():
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_matrices_move_as_with_torch_s_muon(shape):
+def test_matrices_move_as_with_torch_s_muon(shape: tuple[int, int]) -> None:
     """Up to the bfloat16 in which torch computes."""
     torch.manual_seed(0)
     ours = nn.Parameter(torch.zeros(shape))
@@ -67,7 +69,9 @@ def test_matrices_move_as_with_torch_s_muon(shape):
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_a_convolution_moves_as_the_matrix_of_its_rows(memory_format):
+def test_a_convolution_moves_as_the_matrix_of_its_rows(
+    memory_format: torch.memory_format,
+) -> None:
     torch.manual_seed(0)
     start, gradient = torch.randn(8, 6, 3, 3), torch.randn(8, 6, 3, 3)
     kernel = nn.Parameter(start.clone(memory_format=memory_format))
@@ -79,7 +83,7 @@ def test_a_convolution_moves_as_the_matrix_of_its_rows(memory_format):
     torch.testing.assert_close(kernel.detach().flatten(1), matrix.detach())
 
 
-def test_an_update_is_as_large_as_adam_s():
+def test_an_update_is_as_large_as_adam_s() -> None:
     torch.manual_seed(0)
     weight = nn.Parameter(torch.zeros(64, 64, 3, 3))
 
@@ -88,7 +92,7 @@ def test_an_update_is_as_large_as_adam_s():
     assert weight.square().mean().sqrt().item() == pytest.approx(0.2, rel=0.3)
 
 
-def test_vectors_and_scalars_move_as_with_adam_at_the_rate_of_their_group():
+def test_vectors_and_scalars_move_as_with_adam_at_the_rate_of_their_group() -> None:
     torch.manual_seed(0)
     ours = [nn.Parameter(torch.randn(5)), nn.Parameter(torch.zeros(()))]
     theirs = copy.deepcopy(ours)
@@ -108,7 +112,7 @@ def test_vectors_and_scalars_move_as_with_adam_at_the_rate_of_their_group():
     torch.testing.assert_close(ours, theirs)
 
 
-def test_what_has_no_gradient_stays():
+def test_what_has_no_gradient_stays() -> None:
     layer = nn.Linear(3, 2)
     before = copy.deepcopy(layer.state_dict())
 
@@ -117,7 +121,7 @@ def test_what_has_no_gradient_stays():
     torch.testing.assert_close(layer.state_dict(), before)
 
 
-def test_a_restored_optimizer_goes_on_with_the_same_bits():
+def test_a_restored_optimizer_goes_on_with_the_same_bits() -> None:
     torch.manual_seed(0)
     layer = nn.Conv2d(3, 4, 3)
     gradients = [[torch.randn_like(p) for p in layer.parameters()] for _ in range(4)]
@@ -137,3 +141,16 @@ def test_a_restored_optimizer_goes_on_with_the_same_bits():
     run(resumed, restored, gradients[2:])
 
     assert all(map(torch.equal, layer.parameters(), resumed.parameters()))
+
+
+def test_a_closure_gives_the_loss_and_the_gradient() -> None:
+    weight = nn.Parameter(torch.eye(3))
+    optimizer = Muon([weight], lr=0.1)
+
+    def closure() -> float:
+        loss = weight.square().sum()
+        loss.backward()
+        return loss.item()
+
+    assert optimizer.step(closure) == 3.0
+    assert (weight.diagonal() < 1).all()

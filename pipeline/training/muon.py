@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -34,17 +35,21 @@ class Muon(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Update the parameters that have a gradient."""
+    def step(self, closure: Callable[[], float] | None = None) -> Any:
+        """Update the parameters that have a gradient; the loss, if `closure` computes it anew."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         for group in self.param_groups:
-            learning = [p for p in group["params"] if p.grad is not None]
-            self._move_vectors([p for p in learning if p.ndim < 2], group["lr"])
-            for weight in learning:
+            pairs = [(p, p.grad) for p in group["params"] if p.grad is not None]
+            self._move_vectors([pair for pair in pairs if pair[0].ndim < 2], group["lr"])
+            for weight, gradient in pairs:
                 if weight.ndim >= 2:
-                    self._move_matrix(weight, group["lr"])
+                    self._move_matrix(weight, gradient.flatten(1), group["lr"])
+        return loss
 
-    def _move_matrix(self, weight: Tensor, rate: float) -> None:
-        gradient = weight.grad.flatten(1)  # type: ignore[union-attr]
+    def _move_matrix(self, weight: Tensor, gradient: Tensor, rate: float) -> None:
         state = self.state[weight]
         if not state:
             state["momentum"] = torch.zeros_like(gradient)
@@ -53,17 +58,17 @@ class Muon(torch.optim.Optimizer):
         size = SCALE * max(update.shape) ** 0.5
         weight.sub_(update.view(weight.shape), alpha=rate * size)
 
-    def _move_vectors(self, vectors: list[Tensor], rate: float) -> None:
-        for vector in vectors:
+    def _move_vectors(self, pairs: list[tuple[Tensor, Tensor]], rate: float) -> None:
+        for vector, _ in pairs:
             state = self.state[vector]
             if not state:
                 state["step"] = torch.zeros(())
                 state["exp_avg"] = torch.zeros_like(vector)
                 state["exp_avg_sq"] = torch.zeros_like(vector)
-        states = [self.state[vector] for vector in vectors]
+        states = [self.state[vector] for vector, _ in pairs]
         adam(
-            vectors,
-            [vector.grad for vector in vectors],  # type: ignore[misc]
+            [vector for vector, _ in pairs],
+            [gradient for _, gradient in pairs],
             [state["exp_avg"] for state in states],
             [state["exp_avg_sq"] for state in states],
             [],
