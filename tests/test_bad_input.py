@@ -62,7 +62,7 @@ def change(project: Path) -> Callable[[str, str, Any], None]:
     """`change(file, key, value)` sets a dotted key of a YAML file of the project."""
 
     def edit(file: str, key: str, value: Any) -> None:
-        yaml = YAML(typ="safe", pure=True)
+        yaml = YAML(typ="safe")
         content = yaml.load(project / file)
         *parents, last = key.split(".")
         place = content

@@ -31,7 +31,7 @@ def paper(project: Path) -> Callable[..., None]:
     Path("params.yaml").write_text(text)
 
     def change(**values: Any) -> None:
-        yaml = YAML(typ="safe", pure=True)
+        yaml = YAML(typ="safe")
         content = yaml.load(Path(PAPER))
         for key, value in values.items():
             stage, item, name = key.split(".")
