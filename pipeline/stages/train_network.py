@@ -40,7 +40,9 @@ def train_network(params: Params, item: str, device: torch.device) -> None:
             assert isinstance(test, ImageSet)
             test = test.relabelled(IMAGENET_CLASS)
     else:
-        blur = {"blur": settings.blur} if isinstance(settings, TrainResNetParams) else {}
+        augmentation = {}
+        if isinstance(settings, TrainResNetParams):
+            augmentation = {"blur": settings.blur, "crop": settings.crop}
         states = (train_recogniser if recognises else train_classifier)(
             network,
             train,
@@ -50,7 +52,7 @@ def train_network(params: Params, item: str, device: torch.device) -> None:
             fabric=make_fabric(device, mixed=True),
             checkpoints=checkpoints,
             log=TrainingLog(log.parent, log.name),
-            **blur,
+            **augmentation,
         ).snapshots
     measured: dict[str, Any] = {}
     with new_folder(paths.network(item)) as folder:

@@ -8,13 +8,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.datasets.blur import gaussian_blur
+from pipeline.datasets.crops import random_crops
 from pipeline.datasets.images import Images
 from pipeline.params import TrainNetworkParams
 from pipeline.training.checkpoints import CheckpointFolder
 from pipeline.training.log import TrainingLog
 from pipeline.training.loop import FitResult, cosine, fit
 
-__all__ = ["accuracy", "checkpoint_steps", "train_classifier"]
+__all__ = ["accuracy", "augment", "checkpoint_steps", "train_classifier"]
 
 
 def checkpoint_steps(settings: TrainNetworkParams) -> tuple[int, ...]:
@@ -37,6 +38,22 @@ def accuracy(network: nn.Module, data: Images, batch_size: int = 500) -> float:
     return correct / len(data)
 
 
+def augment(images: Tensor, crop: float, blur: float, generator: torch.Generator) -> Tensor:
+    """A random part of each of the images (B, 3, H, W), at their size, blurred at random.
+
+    `random_crops` draws the parts, the smallest of which has the share `crop`, in (0, 1]; 1 leaves
+    images whole. Standard deviations of the blur are uniform from 0 to `blur` times the height.
+    """
+    with torch.autocast(images.device.type, enabled=False):  # else it rounds images and places
+        if crop < 1:
+            images = random_crops(images, crop, generator)
+        if blur:
+            most = blur * images.shape[2]
+            sigma = most * torch.rand(len(images), generator=generator, device=images.device)
+            images = gaussian_blur(images, sigma)
+    return images
+
+
 def train_classifier(
     network: nn.Module,
     train: Images,
@@ -48,22 +65,17 @@ def train_classifier(
     checkpoints: CheckpointFolder,
     log: TrainingLog,
     blur: float = 0.0,
+    crop: float = 1.0,
 ) -> FitResult:
     """Train `network` with cross entropy; snapshots are its states at the checkpoint steps.
 
-    Every training image is blurred, by a standard deviation uniform from 0 to `blur`, as a share
-    of its height.
+    Training images go through `augment`.
     """
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
 
     def objective(network: nn.Module, indices: Tensor, generator: torch.Generator) -> dict:
         rows = indices.cpu()
-        images = train.images(rows).to(fabric.device)
-        if blur:
-            most = blur * images.shape[2]
-            sigma = most * torch.rand(len(images), generator=generator, device=fabric.device)
-            with torch.autocast(images.device.type, enabled=False):  # else it rounds the images
-                images = gaussian_blur(images, sigma)
+        images = augment(train.images(rows).to(fabric.device), crop, blur, generator)
         logits = network(images)
         return {"loss": F.cross_entropy(logits, train.label[rows].to(fabric.device))}
 
