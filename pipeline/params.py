@@ -1132,7 +1132,7 @@ def _read_yaml(root: Path, file: str) -> Any:
         raise PipelineError(f"{file} cannot be read: {error}.") from error
     try:
         # YAML 1.2, which reads 1e-3 as a number and "no" as text.
-        return YAML(typ="safe", pure=True).load(text)
+        return YAML(typ="safe").load(text)
     except DuplicateKeyError as error:
         line = error.problem_mark.line + 1
         key = re.search(r'duplicate key "([^"]*)"', str(error.problem))
