@@ -55,7 +55,7 @@ def test_parts_lie_anywhere_inside_the_image(places: Tensor) -> None:
 
 
 def test_a_part_is_the_image_there_resized(places: Tensor) -> None:
-    """Against the library's resizing of the same pixels, for parts that end between pixels."""
+    """Against the four pixels around each place, weighted by hand."""
     image = torch.rand(1, 3, HEIGHT, WIDTH, dtype=torch.float64)
     generator = torch.Generator().manual_seed(3)
     state = generator.get_state()

@@ -19,6 +19,8 @@ def random_crops(images: Tensor, smallest: float, generator: torch.Generator) ->
 
     A part has a share of the image's area that is uniform from `smallest`, in (0, 1], to 1, and an
     aspect whose logarithm is uniform; where it would be longer than the image, it is cut to it.
+    As torchvision's RandomResizedCrop, which takes the same part of all images of a batch, and
+    random numbers that a resumed training does not have again.
     """
     share, aspect, x, y = torch.rand(4, len(images), generator=generator, device=images.device)
     share = smallest + (1 - smallest) * share
