@@ -266,7 +266,7 @@ class TrainResNetParams(TrainNetworkParams):
     width: ResNetWidth
     size: Annotated[int, Rule("a whole number of at least 32", lambda v: v >= 32)]
     blur: Fraction
-    crop: Annotated[float, Rule("a number above 0 and at most 1", lambda v: 0 < v <= 1)]
+    crop_scale: Annotated[float, Rule("a number above 0 and at most 1", lambda v: 0 < v <= 1)]
     weights: str | None
 
 

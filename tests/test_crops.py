@@ -90,8 +90,8 @@ def test_the_generator_alone_decides(places: Tensor) -> None:
 def test_training_images_are_cropped_and_blurred_in_single_precision() -> None:
     images = torch.rand(8, 3, 16, 16)
 
-    def make(crop: float, blur: float) -> Tensor:
-        return augment(images, crop, blur, torch.Generator().manual_seed(0))
+    def make(crop_scale: float, blur: float) -> Tensor:
+        return augment(images, crop_scale, blur, torch.Generator().manual_seed(0))
 
     assert torch.equal(make(1, 0), images)
     assert torch.equal(make(0.25, 0), crops(images, 0.25))

@@ -172,7 +172,7 @@ BAD = [
     (LAPTOP, "train_stargan.faces.attributes", ["Male", "Male"], "not empty and without repetit"),
     (LAPTOP, "train_stargan.faces.attributes", [], "a list of attributes, not empty and without"),
     (LAPTOP, "train_stargan.faces.critic_updates", 0, "it must be a whole number of at least 1"),
-    (LAPTOP, "train_network.resnet50.crop", 0, "it must be a number above 0 and at most 1"),
+    (LAPTOP, "train_network.resnet50.crop_scale", 0, "it must be a number above 0 and at most 1"),
     (LAPTOP, "train_evaluator.animals.blur", 1.5, "it must be a number from 0 to below 1"),
     # keys
     (LAPTOP, f"{CINN}.stpes", 5, f"{CINN}.stpes is not a known key (did you mean steps?)"),

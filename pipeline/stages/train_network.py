@@ -42,7 +42,7 @@ def train_network(params: Params, item: str, device: torch.device) -> None:
     else:
         augmentation = {}
         if isinstance(settings, TrainResNetParams):
-            augmentation = {"blur": settings.blur, "crop": settings.crop}
+            augmentation = {"blur": settings.blur, "crop_scale": settings.crop_scale}
         states = (train_recogniser if recognises else train_classifier)(
             network,
             train,

@@ -38,15 +38,16 @@ def accuracy(network: nn.Module, data: Images, batch_size: int = 500) -> float:
     return correct / len(data)
 
 
-def augment(images: Tensor, crop: float, blur: float, generator: torch.Generator) -> Tensor:
+def augment(images: Tensor, crop_scale: float, blur: float, generator: torch.Generator) -> Tensor:
     """A random part of each of the images (B, 3, H, W), at their size, blurred at random.
 
-    `random_crops` draws the parts, the smallest of which has the share `crop`, in (0, 1]; 1 leaves
-    images whole. Standard deviations of the blur are uniform from 0 to `blur` times the height.
+    `random_crops` draws the parts, the smallest of which has the share `crop_scale` of the area, in
+    (0, 1]; 1 leaves images whole. Standard deviations of the blur are uniform from 0 to `blur`
+    times the height.
     """
     with torch.autocast(images.device.type, enabled=False):  # else it rounds images and places
-        if crop < 1:
-            images = random_crops(images, crop, generator)
+        if crop_scale < 1:
+            images = random_crops(images, crop_scale, generator)
         if blur:
             most = blur * images.shape[2]
             sigma = most * torch.rand(len(images), generator=generator, device=images.device)
@@ -65,7 +66,7 @@ def train_classifier(
     checkpoints: CheckpointFolder,
     log: TrainingLog,
     blur: float = 0.0,
-    crop: float = 1.0,
+    crop_scale: float = 1.0,
 ) -> FitResult:
     """Train `network` with cross entropy; snapshots are its states at the checkpoint steps.
 
@@ -75,7 +76,7 @@ def train_classifier(
 
     def objective(network: nn.Module, indices: Tensor, generator: torch.Generator) -> dict:
         rows = indices.cpu()
-        images = augment(train.images(rows).to(fabric.device), crop, blur, generator)
+        images = augment(train.images(rows).to(fabric.device), crop_scale, blur, generator)
         logits = network(images)
         return {"loss": F.cross_entropy(logits, train.label[rows].to(fabric.device))}
 
