@@ -118,4 +118,5 @@ def train_conditional_inn(
         patience=settings.patience,
         schedule=cosine(settings.steps, warmup=min(50, settings.steps // 10)),
         clip_norm=100,
+        replay=[model.network],
     )

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.datasets.images import Images, Pixels
 from pipeline.errors import PipelineError
-from pipeline.models.image_autoencoder import ImageAutoencoder
+from pipeline.models.biggan import ResBlock
+from pipeline.models.image_autoencoder import ImageAutoencoder, ResNetEncoder
 from pipeline.models.inversion import InversionDecoder
 from pipeline.models.perceptual import load_lpips
 from pipeline.params import TrainBaselineParams, TrainImageAutoencoderParams
@@ -210,7 +211,7 @@ def _errors(images: Tensor, others: Tensor, distance: Distance) -> list[Tensor]:
 
 
 def _fit(
-    model: torch.nn.Module,
+    model: nn.Module,
     objective: Callable[[Decoding, Tensor, torch.Generator], dict],
     validate: Callable[[Decoding], dict[str, float]],
     settings: TrainImageAutoencoderParams | TrainBaselineParams,
@@ -239,6 +240,13 @@ def _fit(
         validate=validate,
         validate_every=settings.validate_every,
         schedule=cosine(settings.steps, warmup=min(200, settings.steps // 10)),
+        replay=_blocks(model),
     )
     model.eval()
     return result
+
+
+def _blocks(model: nn.Module) -> list[nn.Module]:
+    """The many layers of Tab. S7, without D's last one, by whose weight `Critic` differentiates."""
+    encoders = [part.stages for part in model.modules() if isinstance(part, ResNetEncoder)]
+    return [*encoders, *(part for part in model.modules() if isinstance(part, ResBlock))]

@@ -12,7 +12,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -25,6 +25,7 @@ from pipeline.errors import PipelineError
 from pipeline.rounding import rounded
 from pipeline.training.checkpoints import CheckpointFolder
 from pipeline.training.log import TrainingLog
+from pipeline.training.replay import replayed
 
 __all__ = ["FitResult", "batch_indices", "cosine", "fit", "linear_decay"]
 
@@ -74,6 +75,7 @@ def fit(
     schedule: Callable[[int], float] | None = None,
     snapshot_steps: Collection[int] = (),
     clip_norm: float | None = None,
+    replay: Iterable[nn.Module] = (),
 ) -> FitResult:
     """Train `model` in place; killed at any moment and called again, it ends with the same bits.
 
@@ -102,6 +104,7 @@ def fit(
         schedule: maps an update's index, from 0, to a factor of the learning rate.
         snapshot_steps: after how many updates to copy the model's state; 0 is before training.
         clip_norm: largest norm of the gradient.
+        replay: parts of the model that a GPU may run from CUDA graphs: see `replayed`.
 
     Raises:
         PipelineError: a loss that is not finite, a batch larger than the data or not divisible by
@@ -165,7 +168,7 @@ def fit(
     saved = time.monotonic()
     model.train()
     try:
-        with _stop_signals() as stop:
+        with _stop_signals() as stop, replayed(replay, fabric):
             while step < steps and not finished:
                 if _any_process(stop.is_set(), fabric):
                     save()

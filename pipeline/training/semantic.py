@@ -143,5 +143,6 @@ def train_semantic_inn(
         patience=settings.patience,
         schedule=cosine(settings.steps, warmup=min(100, settings.steps // 10)),
         clip_norm=200,
+        replay=[model.network],
     )
     return model, result

@@ -1,0 +1,94 @@
+"""CUDA graphs: on a GPU, the many small kernels of an update are launched at once.
+
+An update of an invertible network of 20 blocks launches thousands of kernels, most of which end
+before the next is launched. Recorded once and replayed, forward and backward are a launch each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+__all__ = ["replayed"]
+
+
+@contextmanager
+def replayed(modules: Iterable[nn.Module], fabric: Fabric) -> Iterator[None]:
+    """Within, updates on one GPU replay `modules` from CUDA graphs; elsewhere nothing changes.
+
+    Results are the same: the kernels are. A module takes and returns tensors, runs once per update,
+    draws no random numbers and has no buffers that training changes. Nothing may be differentiated
+    twice through it, nor with respect to some of its parameters alone. Its first call runs as
+    usual, for ActNorm initialises from it; so do calls without gradients, in evaluation mode, or
+    with tensors of another shape or type than those of the recording.
+    """
+    if fabric.device.type != "cuda" or fabric.world_size > 1:
+        yield
+        return
+    chosen = list(modules)
+    try:
+        for module in chosen:
+            module.forward = _Replay(module)  # hides the class's forward
+        with _side_stream(fabric.device):
+            yield
+    finally:
+        for module in chosen:
+            del module.forward
+
+
+@contextmanager
+def _side_stream(device: torch.device) -> Iterator[None]:
+    """Work on a stream of its own: gradients that autograd adds up on the default stream, as those
+    of an earlier update, would draw it into a recording, which CUDA refuses.
+    """
+    stream = torch.cuda.Stream(device)
+    stream.wait_stream(torch.cuda.current_stream(device))
+    try:
+        with torch.cuda.stream(stream):
+            yield
+    finally:
+        torch.cuda.current_stream(device).wait_stream(stream)
+
+
+class _Replay:
+    """Stands in for the forward of a module."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.forward: Callable[..., Any] = module.forward
+        self.graph: Callable[..., Any] | None = None
+        self.recorded: list[Any] = []
+        self.first = True
+
+    def __call__(self, *inputs: Tensor) -> Any:
+        if self.first or not (self.module.training and torch.is_grad_enabled()):
+            self.first = False
+            return self.forward(*inputs)
+        kinds = [(x.shape, x.dtype, x.requires_grad) for x in inputs]
+        if self.graph is None:
+            self.graph, self.recorded = self._record(inputs), kinds
+        return (self.graph if kinds == self.recorded else self.forward)(*inputs)
+
+    def _record(self, inputs: tuple[Tensor, ...]) -> Callable[..., Any]:
+        # Copies, for every replay writes its inputs to where these are.
+        samples = tuple(x.detach().clone().requires_grad_(x.requires_grad) for x in inputs)
+        kind = inputs[0].device.type
+        # Without the cache, which would share a graph's copies of weights with what is outside.
+        precision = torch.autocast(
+            kind,
+            dtype=torch.get_autocast_dtype(kind),
+            enabled=torch.is_autocast_enabled(kind),
+            cache_enabled=False,
+        )
+        self.module.forward = self.forward
+        try:
+            with precision:
+                torch.cuda.make_graphed_callables(self.module, samples)
+            return self.module.forward
+        finally:
+            self.module.forward = self

@@ -1,0 +1,143 @@
+"""What only a GPU shows: trainings with CUDA graphs end as those without, resumed or not."""
+
+import dataclasses
+import os
+import signal
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+from test_cinn import SETTINGS as CINN
+from test_cinn import gaussian
+from test_train_image_autoencoder import SETTINGS as AUTOENCODER
+from test_train_image_autoencoder import TRAIN, VALIDATION
+from torch import nn
+
+from pipeline.models.loading import build_cinn
+from pipeline.params import load_params
+from pipeline.runtime import make_fabric, prepare_runtime
+from pipeline.training import loop
+from pipeline.training.checkpoints import CheckpointFolder
+from pipeline.training.cinn import train_conditional_inn
+from pipeline.training.image_autoencoder import train_image_autoencoder
+from pipeline.training.log import TrainingLog
+from pipeline.training.semantic import train_semantic_inn
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+]
+
+SEMANTIC = dataclasses.replace(
+    load_params(Path(__file__).resolve().parents[1]).settings.train_semantic["faces"],
+    blocks=3,
+    width=16,
+    depth=1,
+    steps=12,
+    batch_size=32,
+    validate_every=6,
+)
+
+
+class Interrupted(TrainingLog):
+    """Stops the training by a signal at `step`, if any."""
+
+    def __init__(self, step: int | None) -> None:
+        super().__init__(None, "training")
+        self.left = step
+
+    def advance(self) -> None:
+        super().advance()
+        if self.left is not None:
+            self.left -= 1
+            if not self.left:
+                os.kill(os.getpid(), signal.SIGINT)
+
+
+def cinn(**options: Any) -> nn.Module:
+    model = build_cinn(2, (1,), 16, blocks=4, width=24, depth=1).cuda()
+    posterior, z = gaussian(1000, seed=0)
+    settings = dataclasses.replace(CINN, steps=12, batch_size=64, validate_every=6)
+    train_conditional_inn(model, posterior, z, posterior, z, settings, **options)
+    return model
+
+
+def semantic(**options: Any) -> nn.Module:
+    generator = torch.Generator().manual_seed(0)
+    posterior = (torch.randn(500, 8, generator=generator), torch.full((500, 8), 0.01))
+    concepts = {name: torch.randint(0, 2, (500,), generator=generator) for name in SEMANTIC.factors}
+    sizes = dict.fromkeys(SEMANTIC.factors, 1)
+    held_out = ((posterior[0][:100], posterior[1][:100]), {k: v[:100] for k, v in concepts.items()})
+    return train_semantic_inn(posterior, concepts, *held_out, sizes, SEMANTIC, **options)[0]
+
+
+def autoencoder(**options: Any) -> nn.Module:
+    torch.manual_seed(0)
+    settings = dataclasses.replace(AUTOENCODER, discriminator_start=5)
+    options["fabric"] = make_fabric("cuda", mixed=True)
+    train: Any = TRAIN
+    held_out: Any = VALIDATION
+    return train_image_autoencoder(train, held_out, settings, **options)[0]
+
+
+TRAININGS: dict[Callable[..., nn.Module], int] = {cinn: 1, semantic: 1, autoencoder: 4}
+"""How many parts of the model each replays: of the autoencoder, E's stages and D's ResBlocks."""
+
+
+@pytest.fixture(autouse=True)
+def runtime() -> None:
+    prepare_runtime("cuda", 1, 0)
+
+
+@pytest.fixture
+def recordings(monkeypatch: pytest.MonkeyPatch) -> list[nn.Module]:
+    made: list[nn.Module] = []
+    record = torch.cuda.make_graphed_callables
+
+    def recording(module: nn.Module, samples: Any) -> Any:
+        made.append(module)
+        return record(module, samples)
+
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", recording)
+    return made
+
+
+def run(training: Callable[..., nn.Module], folder: Path, stop: int | None = None) -> Any:
+    model = training(
+        seed=3,
+        fabric=Fabric(accelerator="cuda", devices=1),
+        checkpoints=CheckpointFolder(folder),
+        log=Interrupted(stop),
+    )
+    return {name: value.cpu() for name, value in model.state_dict().items()}
+
+
+@pytest.mark.parametrize("training", TRAININGS)
+def test_replayed_trainings_are_the_same(
+    training: Callable[..., nn.Module],
+    recordings: list[nn.Module],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = run(training, tmp_path / "replayed")
+    assert len(recordings) == TRAININGS[training]
+    monkeypatch.setattr(loop, "replayed", lambda *_: nullcontext())
+    expected = run(training, tmp_path / "launched")
+    assert len(recordings) == TRAININGS[training]
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("training", TRAININGS)
+def test_resuming_is_exact(
+    training: Callable[..., nn.Module], recordings: list[nn.Module], tmp_path: Path
+) -> None:
+    expected = run(training, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(training, tmp_path, stop=7)
+    found = run(training, tmp_path)
+    assert len(recordings) == 3 * TRAININGS[training]
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
