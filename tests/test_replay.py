@@ -24,6 +24,11 @@ class Doubled(nn.Module):
         return 2 * x
 
 
+def stand_in(monkeypatch: pytest.MonkeyPatch, record: Any) -> None:
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", record)
+    monkeypatch.setattr(replay, "_side_stream", nullcontext)
+
+
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The inputs of what was recorded; a recording gives three times its input."""
@@ -35,8 +40,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         module.forward = lambda x: 3 * x
         return module
 
-    monkeypatch.setattr(torch.cuda, "make_graphed_callables", record)
-    monkeypatch.setattr(replay, "_side_stream", nullcontext)
+    stand_in(monkeypatch, record)
     return inputs
 
 
@@ -56,7 +60,8 @@ def test_updates_after_the_first_are_replayed(recorded: list[Any]) -> None:
 def test_other_calls_run_as_usual(recorded: list[Any]) -> None:
     module, x = Doubled(), torch.ones(4)
     with replayed([module], GPU):
-        module(x), module(x)
+        for _ in range(2):
+            module(x)
         assert torch.equal(module(x), 3 * x)
         longer, double, leaf = torch.ones(5), x.double(), x.clone().requires_grad_()
         for other in (longer, double, leaf):
@@ -76,6 +81,50 @@ def test_only_one_gpu_replays(recorded: list[Any], device: str, processes: int) 
         for _ in range(3):
             assert torch.equal(module(x), 2 * x)
     assert not recorded
+
+
+def test_a_recording_computes_in_the_precision_of_the_update(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found: list[Any] = []
+
+    class Layer(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            found.append(torch.is_autocast_cache_enabled())
+            return super().forward(x)
+
+    def record(module: nn.Module, samples: tuple[Tensor, ...]) -> None:
+        assert not torch.is_autocast_enabled("cpu")  # where the backward is recorded
+        found.append(module(*samples).dtype)
+
+    stand_in(monkeypatch, record)
+    module, x = Layer(4, 4), torch.ones(2, 4)
+    with replayed([module], GPU), torch.autocast("cpu", torch.bfloat16):
+        for _ in range(2):
+            assert module(x).dtype == torch.bfloat16
+    assert found[:3] == [True, False, torch.bfloat16]
+
+
+def test_a_recording_that_fails_leaves_the_module_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def record(*_: Any) -> None:
+        raise torch.OutOfMemoryError
+
+    stand_in(monkeypatch, record)
+    module, x = Doubled(), torch.ones(4)
+    with replayed([module], GPU):
+        module(x)
+        with pytest.raises(torch.OutOfMemoryError):
+            module(x)
+        assert torch.equal(module.eval()(x), 2 * x)
+    assert "forward" not in vars(module)
+
+
+def test_without_modules_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "_side_stream", None)
+    with replayed([], GPU):
+        pass
 
 
 def test_an_error_leaves_the_module_as_it_was(recorded: list[Any]) -> None:

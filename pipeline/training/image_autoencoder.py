@@ -247,6 +247,6 @@ def _fit(
 
 
 def _blocks(model: nn.Module) -> list[nn.Module]:
-    """The many layers of Tab. S7, without D's last one, by whose weight `Critic` differentiates."""
+    """E's residual stages and D's ResBlocks: not D's last layer: `Critic` asks for its gradient."""
     encoders = [part.stages for part in model.modules() if isinstance(part, ResNetEncoder)]
     return [*encoders, *(part for part in model.modules() if isinstance(part, ResBlock))]

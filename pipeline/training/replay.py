@@ -6,6 +6,7 @@ before the next is launched. Recorded once and replayed, forward and backward ar
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,16 +22,18 @@ __all__ = ["replayed"]
 def replayed(modules: Iterable[nn.Module], fabric: Fabric) -> Iterator[None]:
     """Within, updates on one GPU replay `modules` from CUDA graphs; elsewhere nothing changes.
 
-    Results are the same: the kernels are. A module takes and returns tensors, runs once per update,
-    draws no random numbers and has no buffers that training changes. Nothing may be differentiated
-    twice through it, nor with respect to some of its parameters alone. Its first call runs as
-    usual, for ActNorm initialises from it; so do calls without gradients, in evaluation mode, or
-    with tensors of another shape or type than those of the recording.
+    What is replayed are the kernels that would have been launched. A module takes and returns
+    tensors, runs once per update, draws no random numbers and has no buffers that training changes.
+    Nothing may be differentiated twice through it, nor with respect to some of its parameters
+    alone, and gradients are set to None between updates, for the next replay overwrites them.
+    Its first call runs as usual, for ActNorm initialises from it; so do calls without gradients, in
+    evaluation mode, or with tensors of another shape or type than those of the recording.
     """
-    if fabric.device.type != "cuda" or fabric.world_size > 1:
+    chosen = list(modules)
+    if not chosen or fabric.device.type != "cuda" or fabric.world_size > 1:
         yield
         return
-    chosen = list(modules)
+    gc.collect()  # graphs of an earlier training: freed during a recording, they would break it
     try:
         for module in chosen:
             module.forward = _Replay(module)  # hides the class's forward
@@ -43,8 +46,10 @@ def replayed(modules: Iterable[nn.Module], fabric: Fabric) -> Iterator[None]:
 
 @contextmanager
 def _side_stream(device: torch.device) -> Iterator[None]:
-    """Work on a stream of its own: gradients that autograd adds up on the default stream, as those
-    of an earlier update, would draw it into a recording, which CUDA refuses.
+    """Work on a stream of its own.
+
+    Autograd adds gradients up on the stream where it first met the weights. Were that the default
+    stream, it would have to wait for a recording, which CUDA refuses.
     """
     stream = torch.cuda.Stream(device)
     stream.wait_stream(torch.cuda.current_stream(device))
@@ -69,25 +74,31 @@ class _Replay:
         if self.first or not (self.module.training and torch.is_grad_enabled()):
             self.first = False
             return self.forward(*inputs)
-        kinds = [(x.shape, x.dtype, x.requires_grad) for x in inputs]
+        signature = [(x.shape, x.dtype, x.requires_grad) for x in inputs]
         if self.graph is None:
-            self.graph, self.recorded = self._record(inputs), kinds
-        return (self.graph if kinds == self.recorded else self.forward)(*inputs)
+            self.graph, self.recorded = self._record(inputs), signature
+        return (self.graph if signature == self.recorded else self.forward)(*inputs)
 
     def _record(self, inputs: tuple[Tensor, ...]) -> Callable[..., Any]:
         # Copies, for every replay writes its inputs to where these are.
         samples = tuple(x.detach().clone().requires_grad_(x.requires_grad) for x in inputs)
-        kind = inputs[0].device.type
-        # Without the cache, which would share a graph's copies of weights with what is outside.
+        device = inputs[0].device.type
+        # Only forward, as in updates that are launched, and without the cache, which would share a
+        # graph's copies of weights with what is outside.
         precision = torch.autocast(
-            kind,
-            dtype=torch.get_autocast_dtype(kind),
-            enabled=torch.is_autocast_enabled(kind),
+            device,
+            dtype=torch.get_autocast_dtype(device),
+            enabled=torch.is_autocast_enabled(device),
             cache_enabled=False,
         )
-        self.module.forward = self.forward
-        try:
+
+        def forward(*inputs: Tensor) -> Any:
             with precision:
+                return self.forward(*inputs)
+
+        self.module.forward = forward
+        try:
+            with torch.autocast(device, enabled=False):
                 torch.cuda.make_graphed_callables(self.module, samples)
             return self.module.forward
         finally:
