@@ -219,11 +219,13 @@ FIGURES: Mapping[str, Sequence[Image]] = {
             "fig6",
             "Fig. 6. Two classifiers and the textures of their inputs",
             "Samples D(t⁻¹(v|z)) for the average pool z of two ResNets: one trained on natural "
-            "images, one on stylized images, in which coats say nothing about the species. Inputs "
-            "are held-out animals: natural, in another species' coat, a patch of coat without "
-            "shape, and a sketch without coat. The generator G takes the part of D, and t is "
-            "trained on its images. Samples of the first network should follow the texture, those "
-            "of the second the shape, also of a sketch.",
+            "images, one on stylized images, in which coats say nothing about the species. At "
+            "scales laptop and gpu the first saw random parts of its images, the second whole "
+            "ones, which adds to the difference. Inputs are held-out animals: natural, in another "
+            "species' coat, a patch of coat without shape, and a sketch without coat. The "
+            "generator G takes the part of D, and t is trained on its images. Samples of the "
+            "first network should follow the texture, those of the second the shape, also of a "
+            "sketch.",
             "Rows of animals: an input, samples through the first network, and samples through "
             "the second; natural inputs, other coats, patches of coat and sketches.",
         ),
