@@ -45,8 +45,9 @@ def pair_loss(
     concept's factor and rho in [0, 1) its correlation. An image counts as much whether many or few
     share its value of the concept. The terms that do not couple a and b are averaged over the whole
     batch, whose images are all drawn from one distribution. `weight` is that of the terms that
-    couple them: 1 in Eq. 13, and below (1 + rho) / rho, for beyond the loss of a factor that is
-    equal within pairs falls without end as it grows. In nats, up to a constant.
+    couple them: 1 in Eq. 13. Where the losses of K concepts are averaged, it has to be below
+    K (1 + rho) / rho, for beyond their mean falls without end as a factor that is equal within
+    pairs grows. In nats, up to a constant.
     """
     factor, partners = e[:, shared], same.sum(1)
     images = (partners > 0).sum()
