@@ -71,7 +71,7 @@ def test_values_have_their_types(project: Path) -> None:
     digits = params.settings.prepare["digits"]
     assert digits.folder is None and digits.download is False
     assert type(digits.rotation) is float
-    assert params.settings.train_autoencoder["digits"].learning_rate == 1e-3
+    assert params.settings.train_autoencoder["digits"].learning_rate == 2e-3
     assert params.settings.train_semantic["digits"].weights.keys() == {
         "digit",
         "foreground",

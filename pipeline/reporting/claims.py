@@ -1,4 +1,4 @@
-"""The paper's claims with targets fixed before any run, decided from what was measured."""
+"""The paper's claims with targets fixed beforehand, decided from what was measured."""
 
 from __future__ import annotations
 
