@@ -7,10 +7,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from filelock import FileLock
+
+pytest.register_assert_rewrite("smoke_project")
+from smoke_project import Project, build  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -41,11 +46,39 @@ def edit(project: Path) -> Callable[[str, str, str], None]:
     return replace
 
 
+@pytest.fixture
+def unchanged_torch() -> Iterator[None]:
+    """Stages set torch's threads and determinism, which other tests share."""
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    state = torch.get_rng_state()
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic)
+    torch.set_rng_state(state)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _signals_reach_python() -> None:
     """A shell ignores SIGINT in what it starts in the background, and children inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project in which the whole graph has run once at scale smoke, to be copied, not changed.
+
+    The first test process that needs it builds it, for all.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "built"
+    done = folder / "done"
+    with FileLock(f"{folder}.lock", timeout=3600):
+        if not folder.exists():
+            build(folder / "copy")
+            done.touch()
+    assert done.exists(), "the graph failed at scale smoke in another test process"
+    return Project(folder / "copy")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

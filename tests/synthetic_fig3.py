@@ -1,15 +1,13 @@
 """Made-up measurements and samples of Figs. 3 and S10: five layers, deeper ones vary more."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from drawn import stand_in
 
 from pipeline import paths
 from pipeline.evaluation.fig3 import LayerSamples, summarise_fig3
-from pipeline.figures.drawing import save_figure
-from pipeline.figures.fig3 import draw_variances, load_samples
 from pipeline.storage import write_json, write_npz
 
 LAYERS = ("conv2d_4a", "mixed_6a", "mixed_7a", "avgpool_1a", "embedding")
@@ -94,7 +92,4 @@ def write_fig3_results(root: Path, scale: str) -> None:
         write_json(root / paths.metrics(scale, figure), numbers)
         file = root / paths.evaluations(figure)
         write_npz(file, **arrays())
-        folder = root / paths.figures(scale, figure)
-        save_figure(draw_variances(load_samples(file), numbers), folder / "variances")
-        for suffix in ("png", "pdf"):
-            shutil.copy(folder / f"variances.{suffix}", folder / f"{main}.{suffix}")
+        stand_in(root / paths.figures(scale, figure), main, "variances")

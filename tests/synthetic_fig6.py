@@ -1,16 +1,14 @@
 """Made-up measurements and samples of Fig. 6: one network sees textures, the other shapes."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from drawn import stand_in
 
 from pipeline import paths
 from pipeline.evaluation.fig6 import KINDS, Seen, summarise_fig6
-from pipeline.figures.drawing import save_figure
-from pipeline.figures.fig6 import draw_cue_shares
 from pipeline.storage import write_json, write_npz
 
 SPECIES = ("lynx", "otter", "wolf", "bear")
@@ -77,8 +75,4 @@ def write_fig6_results(root: Path, scale: str) -> None:
     """Write numbers, arrays and figures below `root` as the stages would."""
     write_json(root / paths.metrics(scale, "fig6"), summary(scale))
     write_npz(root / paths.evaluations("fig6"), **arrays())
-    folder = root / paths.figures(scale, "fig6")
-    save_figure(draw_cue_shares(summary(scale)), folder / "shares")
-    for name in ("fig6", "figS11", "figS12"):
-        for suffix in ("png", "pdf"):
-            shutil.copy(folder / f"shares.{suffix}", folder / f"{name}.{suffix}")
+    stand_in(root / paths.figures(scale, "fig6"), "fig6", "figS11", "figS12", "shares")

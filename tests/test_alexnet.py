@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from splitting import psi
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -9,7 +10,6 @@ from pipeline.errors import PipelineError
 from pipeline.networks.alexnet import AlexNet, build_alexnet
 from pipeline.networks.layers import phi
 from pipeline.torchvision_compat import torchvision
-from tests.splitting import psi
 
 MODULES = {
     "conv5": "features.11",

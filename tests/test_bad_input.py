@@ -3,7 +3,8 @@
 import runpy
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 import torch
 from celeba_files import write_celeba
 from mnist_files import NAMES, write_mnist
-from ruamel.yaml import YAML
+from settings import change as change_setting
+from settings import change_all
 
 from pipeline import paths
 from pipeline.datasets.images import ImageSet
@@ -47,34 +49,10 @@ def item_of(stage: str) -> list[str]:
 
 
 @pytest.fixture
-def unchanged_torch() -> Iterator[None]:
-    """Stages set torch's threads and determinism, which other tests share."""
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    state = torch.get_rng_state()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic)
-    torch.set_rng_state(state)
-
-
-@pytest.fixture
 def change(project: Path) -> Callable[[str, str, Any], None]:
     """`change(file, key, value)` sets a dotted key of a YAML file of the project."""
-
-    def edit(file: str, key: str, value: Any) -> None:
-        yaml = YAML(typ="safe")
-        content = yaml.load(project / file)
-        *parents, last = key.split(".")
-        place = content
-        for parent in parents:
-            place = place[parent]
-        place[last] = value
-        yaml.dump(content, project / file)
-
-    edit("params.yaml", "scale", "smoke")
-    edit("params.yaml", "device", "cpu")
-    edit("params.yaml", "threads", 1)
-    return edit
+    change_all(project, "params.yaml", {"scale": "smoke", "device": "cpu", "threads": 1})
+    return partial(change_setting, project)
 
 
 @pytest.fixture
@@ -194,10 +172,12 @@ def mnist(change: Any, project: Path) -> Path:
     folder = project / "mnist"
     write_mnist(folder, train=60, test=20)
     sizes = {"source": "mnist", "folder": "mnist", "train": 40, "validation": 20, "test": 20}
-    for key, value in sizes.items():
-        change(SMOKE, f"prepare.digits.{key}", value)
-    for stage in ("train_autoencoder.digits", "train_network.squeezenet"):
-        change(SMOKE, f"{stage}.steps", 3)
+    steps = ("train_autoencoder.digits.steps", "train_network.squeezenet.steps")
+    change_all(
+        project,
+        SMOKE,
+        {f"prepare.digits.{key}": value for key, value in sizes.items()} | dict.fromkeys(steps, 3),
+    )
     return folder
 
 
@@ -235,11 +215,15 @@ def celeba(change: Any, project: Path) -> Path:
     folder = project / "celeba"
     write_celeba(folder)
     sizes = {"source": "celeba", "folder": "celeba", "train": 40, "validation": 12, "size": 16}
-    for key, value in {**sizes, "test": 6, "reference": 6, "unseen": 10}.items():
-        change(SMOKE, f"prepare.faces.{key}", value)
-    change(SMOKE, "evaluate.fig7.inputs", 6)
-    for name in ("animals", "animalfaces"):
-        change(SMOKE, f"prepare.{name}.size", 16)
+    sizes |= {"test": 6, "reference": 6, "unseen": 10}
+    others = {f"prepare.{name}.size": 16 for name in ("animals", "animalfaces")}
+    change_all(
+        project,
+        SMOKE,
+        {f"prepare.faces.{key}": value for key, value in sizes.items()}
+        | others
+        | {"evaluate.fig7.inputs": 6},
+    )
     return folder
 
 

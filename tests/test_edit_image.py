@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from test_bad_input import unchanged_torch  # noqa: F401 - a fixture
 
 from pipeline import paths
 from pipeline.datasets.features import save_posterior
@@ -68,7 +67,7 @@ def models(images: Path) -> Path:
 
 @pytest.fixture
 def run(
-    unchanged_torch: None,  # noqa: F811
+    unchanged_torch: None,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Callable[..., tuple[int, str]]:

@@ -1,12 +1,15 @@
 """Fig. 3: variances and readings of samples against closed forms, and the drawing."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from drawn import assert_same_in_another_style, place, sheet
 from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
 from synthetic_fig3 import (
     CLASSES,
     INPUTS,
@@ -24,7 +27,6 @@ from torch import Tensor
 from pipeline.errors import PipelineError
 from pipeline.evaluation.fig3 import STATISTICS, summarise_fig3
 from pipeline.evaluation.measure_fig3 import sample_moments
-from pipeline.figures.drawing import save_figure
 from pipeline.figures.fig3 import draw_fig3, draw_variances, load_samples
 from pipeline.storage import write_npz
 
@@ -120,20 +122,38 @@ def test_moments_of_samples() -> None:
     assert not still.any()
 
 
-def test_figures(tmp_path: Path) -> None:
+@pytest.mark.parametrize("figure", KNOWN)
+def test_samples_stand_in_the_row_of_their_layer(figure: str) -> None:
+    found = arrays()
+    canvas = sheet(draw_fig3(found, summary(figure=figure)))
+    for one in range(2):
+        left = place(canvas, found["inputs"][one])[1]
+        assert place(canvas, found["reconstructions"][one])[1] > left
+        tops = []
+        for name in found["layers"]:
+            row = [place(canvas, image) for image in found[f"{name}_samples"][one]]
+            row.append(place(canvas, found[f"{name}_mean"][one]))
+            assert len({y for y, _ in row}) == 1
+            assert [x for _, x in row] == sorted(x for _, x in row)
+            tops.append(row[0][0])
+        assert tops == sorted(set(tops))
+
+
+def test_variances_are_drawn(tmp_path: Path) -> None:
     file = tmp_path / "fig3.npz"
     write_npz(file, **arrays())
     samples = load_samples(file)
-    for name, draw in (("fig3", draw_fig3), ("variances", draw_variances)):
-        for item in KNOWN:
-            saved = save_figure(draw(samples, summary(figure=item)), tmp_path / name)
-            assert all(path.stat().st_size > 5000 for path in saved)
     words = draw_variances(samples, summary(figure="figs10")).axes[1].get_legend().get_texts()
     assert [one.get_text() for one in words] == ["yaw", "light", "species", "colour of the coat"]
     axes = draw_variances(samples, summary()).axes[0]
     assert axes.get_yscale() == "log"
     points = [one for one in axes.collections if isinstance(one, PathCollection)]
     assert sum(len(one.get_offsets()) for one in points) >= len(LAYERS) * INPUTS
+
+
+@pytest.mark.parametrize("draw", [draw_fig3, draw_variances])
+def test_figures_look_the_same_in_another_style(draw: Callable[..., Figure]) -> None:
+    assert_same_in_another_style(lambda: draw(arrays(), summary()))
 
 
 def test_each_input_has_its_scale_of_variance() -> None:

@@ -13,12 +13,12 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
+from drawn import places, sheet, texts
 from torch import Tensor, nn
 
 from pipeline.datasets.fingerprint import check_fingerprint, fingerprint
 from pipeline.errors import PipelineError
 from pipeline.evaluation.inspect_layer import InspectedLayer, Split, inspect_layer
-from pipeline.figures.drawing import save_figure
 from pipeline.figures.inspect import FIGURES, draw_nearest, draw_samples, draw_variance
 from pipeline.reporting.inspection import NUMBERS, inspection_metrics, write_inspection
 
@@ -245,31 +245,8 @@ def test_a_split_of_several_lengths() -> None:
 META = {"network": "net", "layer": "mid", "scale": "smoke", "seed": 3, "samples": 30}
 
 
-def texts(figure: Any) -> list[str]:
-    return [text.get_text() for text in figure.findobj(matplotlib.text.Text)]
-
-
 def frames(figure: Any) -> list[tuple[float, float]]:
     return [patch.get_xy() for patch in figure.axes[0].patches]
-
-
-def sheet(figure: Any) -> np.ndarray:
-    """The images of a figure, each pixel once."""
-    (image,) = figure.axes[0].images
-    shown = np.asarray(image.get_array())
-    repeat = shown.shape[1] // round(image.get_extent()[1])
-    return shown[::repeat, ::repeat]
-
-
-def places(canvas: np.ndarray, image: np.ndarray) -> list[tuple[int, int]]:
-    """Every row and column at which an image stands on a sheet."""
-    height, width, _ = image.shape
-    corners = np.argwhere((canvas[: 1 - height, : 1 - width] == image[0, 0]).all(axis=-1))
-    return [
-        (int(row), int(column))
-        for row, column in corners
-        if np.array_equal(canvas[row : row + height, column : column + width], image)
-    ]
 
 
 def pictures(seed: int = 0, rows: int = 3, size: int = 16) -> dict[str, Any]:
@@ -328,10 +305,13 @@ def test_all_variance_maps_share_one_scale() -> None:
     assert any("30 samples of each" in text for text in texts(figure))
 
 
-def test_maps_without_any_variance_can_be_drawn(tmp_path: Path) -> None:
+def test_maps_without_any_variance_are_dark() -> None:
     shown = pictures()
     shown["variances"][:] = 0
-    save_figure(draw_variance(shown, META), tmp_path / "variance")
+    canvas = sheet(draw_variance(shown, META))
+    dark = (255 * np.array(matplotlib.colormaps["magma"](0.0))[:3]).round().astype(np.uint8)
+    patch = np.broadcast_to(dark, shown["inputs"].shape[1:])
+    assert len(places(canvas, patch)) == len(shown["inputs"])
 
 
 def test_nearest_images_stand_in_their_order_and_others_are_framed() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from splitting import psi
 from torch import nn
 
 from pipeline.datasets.digits import ColorDigits
@@ -24,7 +25,6 @@ from pipeline.params import load_params
 from pipeline.rendering.animals import SPECIES
 from pipeline.storage import write_json, write_safetensors
 from pipeline.training.network import checkpoint_steps
-from tests.splitting import psi
 
 ROOT = Path(__file__).resolve().parents[1]
 PARAMS = load_params(ROOT)

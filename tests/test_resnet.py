@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from splitting import psi
 from torch import Tensor
 
 from pipeline.errors import PipelineError
@@ -9,7 +10,6 @@ from pipeline.networks.layers import phi
 from pipeline.networks.resnet import build_resnet
 from pipeline.networks.weights import PUBLISHED
 from pipeline.torchvision_compat import torchvision
-from tests.splitting import psi
 
 MODULES = ("input", "layer3", "avgpool", "fc")
 

@@ -1,0 +1,154 @@
+"""A copy of the repository in which the whole graph runs at scale smoke, as a user runs it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[1]
+NOT_COPIED = shutil.ignore_patterns(
+    ".git", ".venv", "cache", "tmp", "__pycache__", ".*_cache", ".checkpoints", "models", "smoke",
+    "prepared", "posteriors", "features", "evaluations", "*.egg-info",
+)  # fmt: skip
+
+COSTS = Path("reports/smoke/cost.json")
+
+WATCH = """
+import os, sys
+command = "@".join(sys.orig_argv).partition("pipeline.stages.")
+if command[1]:
+    stage = command[2]
+    log, here = open(os.environ["READ_FILES"], "a", buffering=1), os.getcwd()
+    def watch(event, arguments):
+        if event == "open" and isinstance(arguments[0], (str, os.PathLike)):
+            path, mode = os.path.relpath(os.path.join(here, arguments[0]), here), arguments[1]
+            if mode and "r" in mode and path.split("/")[0] in ("data", "models", "reports"):
+                print(stage, path, file=log)
+    sys.addaudithook(watch)
+"""
+
+
+REPRODUCE = ("python", "-m", "pipeline.reproduce", "--jobs", "2")
+"""What `make reproduce` runs."""
+
+
+class Project:
+    """A copy of the repository in which commands run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.reads = folder.parent / "reads.txt"
+        """What stages of the first run read, a line `stage@item path` for each file."""
+        self.environment = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "OMP_NUM_THREADS": "1",
+            "DVC_NO_ANALYTICS": "1",
+            # Neither a developer's own settings, nor traces in a place that all projects share.
+            "DVC_GLOBAL_CONFIG_DIR": str(folder.parent / "dvc"),
+            "DVC_SITE_CACHE_DIR": str(folder.parent / "dvc"),
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            **{
+                f"GIT_{who}_{what}": value
+                for who in ("AUTHOR", "COMMITTER")
+                for what, value in (("NAME", "Tests"), ("EMAIL", "tests@example.org"))
+            },
+        }
+
+    def copy(self, folder: Path) -> Project:
+        """All of it in another folder, in its present state."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        shutil.copy(self.reads, folder.parent)
+        return Project(folder)
+
+    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def reproduce(self, *options: str, **environment: str) -> str:
+        """What `dvc repro` says, which has to succeed."""
+        result = self.run("python", "-m", "dvc", "repro", *options, **environment)
+        assert result.returncode == 0, result.stdout
+        return result.stdout
+
+    def start(self, stage: str, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", f"pipeline.stages.{stage}", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def lock(self) -> dict[str, Any]:
+        return YAML(typ="safe").load(self.folder / "dvc.lock")["stages"]
+
+    def digests(self, *places: str) -> dict[str, str]:
+        """A hash of every file below some folders."""
+        return {
+            path.relative_to(self.folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for place in places
+            for path in sorted((self.folder / place).rglob("*"))
+            if path.is_file()
+        }
+
+    def leftovers(self) -> list[Path]:
+        """What only an interrupted run leaves behind."""
+        found = [*self.folder.rglob("*.partial"), *self.folder.rglob(".*.old")]
+        return found + list((self.folder / ".checkpoints").glob("*"))
+
+
+def copy_repository(target: Path) -> None:
+    """Copy what git tracks or would track; of an unpacked archive, all but what a run makes."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    if not (ROOT / ".git").exists() or listing.returncode:
+        shutil.copytree(ROOT, target, ignore=NOT_COPIED)
+        return
+    for name in filter(None, listing.stdout.split("\0")):
+        if (ROOT / name).is_file():  # it may have been deleted
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target / name)
+
+
+def build(folder: Path) -> Project:
+    """Run the whole graph once at scale smoke, in a new copy of the repository."""
+    copy_repository(folder)
+    params = (folder / "params.yaml").read_text()
+    changed, count = re.subn(r"(?m)^scale: \w+$", "scale: smoke", params)
+    assert count == 1
+    (folder / "params.yaml").write_text(changed)
+    (folder / "dvc.lock").unlink(missing_ok=True)
+    project = Project(folder)
+    for command in (
+        ("git", "init", "-q"),
+        ("git", "add", "-A"),
+        ("git", "commit", "-q", "-m", "x"),
+    ):
+        result = project.run(*command)
+        assert result.returncode == 0, result.stdout
+    (folder.parent / "sitecustomize.py").write_text(WATCH)
+    watched = {"PYTHONPATH": str(folder.parent), "READ_FILES": str(project.reads)}
+    result = project.run(*REPRODUCE, **watched)
+    assert result.returncode == 0, result.stdout
+    return project
