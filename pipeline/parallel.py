@@ -18,10 +18,11 @@ def run_in_threads(work: Callable[[Item], object], items: Iterable[Item]) -> Non
 
     Each call computes on one thread. Networks of many small layers are a third faster so than with
     their layers split over the threads, and give the same for any number of threads. Gradient modes
-    are a thread's own: `work` must set its own. What `work` raises is raised here.
+    are a thread's own: `work` must set its own. What `work` raises is raised here. With a GPU there
+    is one at a time: its memory would have to hold all of them, and one keeps it busy.
     """
     threads = torch.get_num_threads()
-    if threads == 1:
+    if threads == 1 or torch.cuda.is_initialized():
         for item in items:
             work(item)
         return

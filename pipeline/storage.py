@@ -223,9 +223,9 @@ def read_json(path: str | Path) -> Any:
 
 
 def read_array(path: str | Path) -> np.ndarray:
-    """Read a .npy file."""
+    """Read a .npy file, row by row when it is used: it may be larger than the memory."""
     with _reading(Path(path)):
-        return np.load(path, allow_pickle=False)
+        return np.load(path, allow_pickle=False, mmap_mode="c")
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:

@@ -105,6 +105,22 @@ def test_the_seed_decides_the_splits(classes: Path, tmp_path: Path) -> None:
     assert one["split"].equals(other["split"]) and not one["file"].equals(other["file"])
 
 
+def test_the_first_images_of_a_split_are_of_all_classes(classes: Path, tmp_path: Path) -> None:
+    _, truth = prepare(classes, tmp_path / "images.npy")
+    species = truth["species"][truth["split"] == "train"]
+    assert set(species[: len(species) // 2]) == {"cat", "dog", "fox"}
+    assert (species.to_numpy()[1:] != species.to_numpy()[:-1]).sum() > 4  # not one after another
+
+
+def test_folders_named_by_wordnet_id(tmp_path: Path) -> None:
+    """As those of AnimalFaces and Stylized-ImageNet are."""
+    for name in ("n02085620", "unicorn"):
+        save(tmp_path / "faces" / name / "a.png")
+    images = list_images([tmp_path / "faces"])
+    assert images["species"].tolist() == ["chihuahua", "unicorn"]
+    assert images["file"].tolist() == ["n02085620/a.png", "unicorn/a.png"]
+
+
 def test_a_moved_folder_gives_the_same_ground_truth(classes: Path, tmp_path: Path) -> None:
     _, before = prepare(classes, tmp_path / "before.npy")
     _, after = prepare(classes.rename(tmp_path / "moved"), tmp_path / "after.npy")

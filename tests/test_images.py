@@ -105,6 +105,8 @@ def test_relabelled_images(prepared: Path) -> None:
     rows = np.flatnonzero(images.truth["species"] == kept)
     assert len(other) == len(rows) and set(other.label.tolist()) == {292}
     assert np.array_equal(other.pixels(slice(None)), images.pixels(torch.from_numpy(rows)))
+    with pytest.raises(PipelineError, match=r"no image shows one of the 1 species .*: prepare"):
+        images.relabelled({"unicorn": 5})
 
 
 def damage_pixels(folder: Path) -> None:

@@ -29,6 +29,13 @@ def test_each_item_once_and_on_one_thread(threads: int) -> None:
     assert torch.get_num_threads() == threads
 
 
+def test_one_at_a_time_where_a_gpu_is_in_use(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    seen = []
+    run_in_threads(lambda item: seen.append((item, threading.get_ident())), range(20))
+    assert seen == [(item, threading.get_ident()) for item in range(20)]
+
+
 def test_an_error_comes_through(threads: int) -> None:
     def work(item: int) -> None:
         if item == 3:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.lib.format import open_memmap
 from torch import Tensor
 
 from pipeline.storage import read_array, write_npy
@@ -13,10 +16,10 @@ __all__ = [
     "Posterior",
     "load_posterior",
     "load_representations",
+    "new_representations",
     "posterior_files",
     "representations_file",
     "save_posterior",
-    "save_representations",
 ]
 
 Posterior = tuple[Tensor, Tensor]
@@ -45,9 +48,11 @@ def representations_file(folder: Path, step: int, split: str) -> Path:
     return folder / f"step-{step:06d}-{split}.npy"
 
 
-def save_representations(folder: Path, step: int, split: str, z: Tensor) -> None:
-    """Write z (R, ...)."""
-    write_npy(representations_file(folder, step, split), z.numpy())
+def new_representations(folder: Path, step: int, split: str, shape: Sequence[int]) -> Tensor:
+    """Room in a file for z (R, ...) float16: what is written into the tensor stands in the file."""
+    file = representations_file(folder, step, split)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return torch.from_numpy(open_memmap(file, "w+", np.float16, tuple(shape)))
 
 
 def load_representations(folder: Path, step: int, split: str) -> Tensor:

@@ -7,7 +7,7 @@ Four layouts are known by what lies in a folder:
     awa2       JPEGImages/<class>/*: the 50 animals of Animals with Attributes 2
     pets       images/*, annotations/trainval.txt and test.txt: Oxford-IIIT Pet, which anyone may
                use (CC BY-SA 4.0)
-    classes    <class>/*: anything else
+    classes    <class>/*: anything else; a carnivore's WordNet id as the class stands for its name
 
 Everything that can be wrong with folders and files, but for pixels that do not decode, is found
 before the first image is decoded.
@@ -182,7 +182,11 @@ def _list_pets(root: Path) -> list[Row]:
 
 def _list_classes(root: Path, section: str) -> list[Row]:
     classes = sorted(path for path in root.iterdir() if path.is_dir())
-    rows = [(image, path.name, False) for path in classes for image in _images_in(path)]
+    rows = [
+        (image, CARNIVORES.get(path.name, path.name), False)
+        for path in classes
+        for image in _images_in(path)
+    ]
     if not rows:
         raise PipelineError(
             f"{root} holds no images in folders named after their classes: put them there as "
@@ -223,8 +227,8 @@ def split_images(
     pool = np.concatenate(fresh)[: sum(counts[split] for split in testing)]
     rows = _deal(pool, testing, counts, rng, section)
     rows |= _deal(np.setdiff1d(np.flatnonzero(~own), pool), training, counts, rng, section)
-    dealt = [np.sort(rows[split]) for split in counts]
-    # Rows of a split stand as they are listed: files of a folder are read one after the other.
+    # In random order, not as they are listed: the first images of a split are of all its classes.
+    dealt = [rows[split] for split in counts]
     result = images.iloc[np.concatenate(dealt)].reset_index(drop=True)
     result.insert(0, "split", np.repeat(list(counts), [len(chosen) for chosen in dealt]))
     return result

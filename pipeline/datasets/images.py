@@ -87,8 +87,16 @@ class ImageSet:
         return f"person {self.truth['identity'][row]}"
 
     def relabelled(self, classes: Mapping[str, int]) -> ImageSet:
-        """The images whose species has a number in `classes`, with that number as their label."""
+        """The images whose species has a number in `classes`, with that number as their label.
+
+        Raises PipelineError if there is none.
+        """
         kept = self.truth["species"].isin(list(classes)).to_numpy()
+        if not kept.any():
+            raise PipelineError(
+                f"no image shows one of the {len(classes)} species that have a number in published "
+                "weights: prepare photographs of these."
+            )
         truth = self.truth[kept].reset_index(drop=True)
         label = torch.tensor([classes[name] for name in truth["species"]], dtype=torch.int64)
         return ImageSet(self.array, self.rows[kept], truth, label)

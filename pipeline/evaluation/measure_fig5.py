@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from pipeline import paths
-from pipeline.datasets.carnivores import IMAGENET_CLASS, IMAGENET_CLASSES
+from pipeline.datasets.carnivores import IMAGENET_CLASSES
 from pipeline.datasets.features import load_posterior
 from pipeline.datasets.images import ImageSet, to_pixels
+from pipeline.errors import PipelineError
 from pipeline.evaluation.attacks import attack, random_signs
 from pipeline.evaluation.attributes import held_out_quality, read_attributes
 from pipeline.evaluation.fig5 import KINDS, LayerAttack, summarise_fig5
@@ -21,6 +22,7 @@ from pipeline.networks.loading import checkpoint_file, load_network
 from pipeline.parallel import run_in_threads
 from pipeline.params import Params
 from pipeline.storage import read_json, write_json, write_npz
+from pipeline.torchvision_compat import torchvision
 
 __all__ = ["measure_fig5"]
 
@@ -32,17 +34,22 @@ def measure_fig5(params: Params, device: torch.device) -> None:
     """Write data/evaluations/fig5.npz and metrics/fig5.json.
 
     For an image x and its changed version x*, v = t(E(x) | Phi(x)) stays and z* = Phi(x*):
-    x_bar* = D(t^-1(v | z*)) shows what the change did to the layer.
+    x_bar* = D(t^-1(v | z*)) shows what the change did to the layer. Only test images of classes
+    that the network knows are attacked. Raises PipelineError if there is none.
     """
     settings, dataset = params.settings.evaluate["fig5"], params.networks[NETWORK].dataset
     test = ImageSet.load(paths.prepared(dataset), "test")
-    rows = torch.arange(settings.inputs)
     network = load_network(paths.network(NETWORK), device)
     config = read_json(paths.network(NETWORK) / "config.json")
     names = _class_names(test, config["arguments"]["classes"])
+    species = test.truth["species"].to_numpy(str)
+    known = np.flatnonzero(np.isin(species, names))  # published weights know no other animals
+    if not len(known):
+        raise PipelineError(f"no test image of {dataset} shows a class that {NETWORK} knows.")
+    rows = torch.from_numpy(known[: settings.inputs])
     autoencoder = load_autoencoder(paths.autoencoder(dataset)).to(device)
     evaluator = load_evaluator(paths.evaluator(dataset)).to(device)
-    truth = test.truth["species"].to_numpy(str)[: settings.inputs]
+    truth = species[rows.numpy()]
 
     clean = test.images(rows)
     generator = torch.Generator().manual_seed(params.seed)
@@ -105,12 +112,10 @@ def measure_fig5(params: Params, device: torch.device) -> None:
 
 
 def _class_names(test: ImageSet, classes: int) -> np.ndarray:
-    """The species that each output of the network stands for; "" of those not in the data."""
+    """The species that each output of the network stands for, or what else ImageNet calls it."""
     if classes == IMAGENET_CLASSES:
-        names = np.full(IMAGENET_CLASSES, "", dtype=object)
-        for species, output in IMAGENET_CLASS.items():
-            names[output] = species
-        return names.astype(str)
+        weights = torchvision.models.ResNet101_Weights.IMAGENET1K_V2
+        return np.array([name.lower() for name in weights.meta["categories"]])
     numbered = dict(zip(test.label.tolist(), test.truth["species"], strict=True))
     names = np.full(max(numbered) + 1, "", dtype=object)
     for output, species in numbered.items():

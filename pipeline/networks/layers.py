@@ -71,18 +71,15 @@ def represent(
     layers: Mapping[str, tuple[str, Sequence[int]]],
     data: Images,
     batch_size: int,
-) -> dict[str, Tensor]:
+    result: Mapping[str, Tensor],
+) -> None:
     """z = Phi(x) of every image of `data` and of several layers, in one pass of the network.
 
-    `layers` names for each layer its module and the shape of its z, without the batch. Returns
-    (R, *shape) float16 on the CPU per layer: float16 rounds by 5e-4 of the value, far below what z
-    varies. Raises PipelineError if representations have another shape than the settings say.
+    `layers` names for each layer its module and the shape of its z, without the batch. `result` has
+    room for it, (R, *shape) float16 on the CPU: float16 rounds by 5e-4 of the value, far below what
+    z varies. Raises PipelineError if representations have another shape than the settings say.
     """
     device = next(network.parameters()).device
-    result = {
-        key: torch.empty(len(data), *shape, dtype=torch.float16)
-        for key, (_, shape) in layers.items()
-    }
     reached: dict[tuple[int, str], Tensor] = {}  # by thread and layer
 
     def keep(key: str, _module: nn.Module, _inputs: object, output: Tensor) -> None:
@@ -114,7 +111,6 @@ def represent(
     finally:
         for handle in handles:
             handle.remove()
-    return result
 
 
 def represent_pixels(

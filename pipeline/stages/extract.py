@@ -4,7 +4,7 @@ import torch
 
 from pipeline import paths
 from pipeline.cli import run_stage
-from pipeline.datasets.features import save_representations
+from pipeline.datasets.features import new_representations
 from pipeline.datasets.splits import SPLITS, load_split
 from pipeline.networks.layers import represent
 from pipeline.networks.loading import load_checkpoints
@@ -24,9 +24,12 @@ def extract(params: Params, item: str, device: torch.device) -> None:
         for step, network in load_checkpoints(paths.network(read.network), device):
             steps.append(step)
             for split, images in splits.items():
-                z = represent(network, layers, images, settings.batch_size)
-                for key in layers:
-                    save_representations(folder / key, step, split, z[key])
+                # In files from the start: of a convolution's many images, memory cannot hold all.
+                z = {
+                    key: new_representations(folder / key, step, split, (len(images), *shape))
+                    for key, (_, shape) in layers.items()
+                }
+                represent(network, layers, images, settings.batch_size, z)
         for key in settings.layers:
             write_json(folder / key / "config.json", {"steps": steps})
 
