@@ -50,7 +50,7 @@ def measure(
         import torch
 
         entry["device"] = torch.cuda.get_device_name(device)
-        entry["peak_gpu_mib"] = round(torch.cuda.max_memory_allocated(device) / 2**20)
+        entry["peak_gpu_mib"] = round(torch.cuda.max_memory_reserved(device) / 2**20)
     key = f"{stage}@{item}" if item else stage
     with _locked(path.parent):
         costs = read_json(path) if path.exists() else {}

@@ -92,7 +92,7 @@ TRAININGS: dict[Callable[..., nn.Module], int] = {cinn: 1, semantic: 1, autoenco
 
 
 @pytest.fixture(autouse=True)
-def runtime() -> None:
+def runtime(unchanged_torch: None) -> None:
     prepare_runtime("cuda", 1, 0)
 
 
@@ -162,3 +162,19 @@ def test_resuming_is_exact(
     found = run(training, tmp_path)
     assert len(recordings) == 3 * TRAININGS[training]
     assert_equal(found, expected)
+
+
+def test_a_second_training_while_the_first_model_is_alive(tmp_path: Path) -> None:
+    """As of a network's checkpoints: the graphs of the first are freed before the second's."""
+    options = {"seed": 3, "fabric": Fabric(accelerator="cuda", devices=1)}
+    models = []
+    for name in ("first", "second"):
+        checkpoints = CheckpointFolder(tmp_path / name)
+        models.append(cinn(checkpoints=checkpoints, log=TrainingLog(None, name), **options))
+        v = torch.randn(8, 2, device="cuda")
+        z = torch.randn(8, 1, device="cuda")
+        with torch.no_grad():
+            back, _ = models[0](models[0].inverse(v, z), z)
+        torch.testing.assert_close(back, v, rtol=1e-4, atol=1e-4)
+        assert all(parameter.grad is None for parameter in models[-1].parameters())
+    assert_equal(models[0].state_dict(), models[1].state_dict())

@@ -29,6 +29,9 @@ from pipeline.training.replay import replayed
 
 __all__ = ["FitResult", "batch_indices", "cosine", "fit", "linear_decay"]
 
+SAVING = 30
+"""Time between two checkpoints, at least, times what one takes to write."""
+
 Model = TypeVar("Model", bound=nn.Module)
 State = dict[str, Tensor]
 Entry = dict[str, float]
@@ -95,7 +98,8 @@ def fit(
             several trainings resumes behind its finished ones; the stage clears the folder.
         log: where progress goes; its name is what errors call the training.
         log_every: updates between two entries of the history.
-        save_every_seconds: time between two checkpoints.
+        save_every_seconds: time between two checkpoints, longer where writing one takes long; 0:
+            one after every update.
         validate: `validate(model)`, called in eval mode without gradients and with the same random
             numbers each time, returns scalars.
         validate_every: updates between two validations; the last step is always validated.
@@ -165,7 +169,7 @@ def fit(
         log.start(steps, step, history)
     if step == 0 and 0 in snapshot_steps:
         snapshots[0] = _copy(model)
-    saved = time.monotonic()
+    saved, pause = time.monotonic(), save_every_seconds
     model.train()
     try:
         with _stop_signals() as stop, replayed(replay, fabric):
@@ -224,13 +228,17 @@ def fit(
                     if fabric.is_global_zero:
                         log.record(entry, steps)
                 finished = finished or last
-                if finished or time.monotonic() - saved >= save_every_seconds:
+                now = time.monotonic()
+                if finished or now - saved >= pause:
                     save()
                     saved = time.monotonic()
+                    if save_every_seconds:
+                        pause = max(save_every_seconds, SAVING * (saved - now))
             if _any_process(stop.is_set(), fabric):  # it came during the last step
                 raise KeyboardInterrupt
     finally:
         log.finish()
+        fabric_optimizer.zero_grad()  # gradients take as much memory as the weights
         for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
             group["lr"] = rate
     if best_state is not None:

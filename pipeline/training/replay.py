@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
@@ -33,15 +34,19 @@ def replayed(modules: Iterable[nn.Module], fabric: Fabric) -> Iterator[None]:
     if not chosen or fabric.device.type != "cuda" or fabric.world_size > 1:
         yield
         return
-    gc.collect()  # graphs of an earlier training: freed during a recording, they would break it
+    # The last graph of an earlier training may still be held, by a loss and by cycles. Freed during
+    # a recording it would break it; freed later, it takes workspaces along that newer ones use.
+    gc.collect()
+    replays = [_Replay(module) for module in chosen]
     try:
-        for module in chosen:
-            module.forward = _Replay(module)  # hides the class's forward
+        for module, replay in zip(chosen, replays, strict=True):
+            module.forward = replay  # hides the class's forward
         with _side_stream(fabric.device):
             yield
     finally:
-        for module in chosen:
+        for module, replay in zip(chosen, replays, strict=True):
             del module.forward
+            replay.graph = None  # its memory is free for what follows
 
 
 @contextmanager
@@ -51,13 +56,19 @@ def _side_stream(device: torch.device) -> Iterator[None]:
     Autograd adds gradients up on the stream where it first met the weights. Were that the default
     stream, it would have to wait for a recording, which CUDA refuses.
     """
-    stream = torch.cuda.Stream(device)
+    stream = _stream(device)
     stream.wait_stream(torch.cuda.current_stream(device))
     try:
         with torch.cuda.stream(stream):
             yield
     finally:
         torch.cuda.current_stream(device).wait_stream(stream)
+
+
+@cache
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    """The same for every training: each stream keeps workspaces of its own."""
+    return torch.cuda.Stream(device)
 
 
 class _Replay:

@@ -100,14 +100,16 @@ def train_semantic_inn(
         mean, variance = (part[rows].to(fabric.device) for part in posterior)
         e, log_det = model(sample_posterior(mean, variance))
         result = {}
+        images = rows.to(fabric.device)
         for name, values in concepts.items():
-            same = values[rows][:, None] == values[rows]
+            own = values[rows].to(fabric.device)
+            same = own[:, None] == own
             # Not the image with itself, nor with a copy of itself that was drawn as a partner.
-            same &= rows[:, None] != rows
-            same = same.to(fabric.device, e.dtype)
+            same &= images[:, None] != images
             result[name] = pair_loss(
-                e, log_det, same, model.indices(name), settings.rho, settings.weights[name]
-            )
+                e, log_det, same.to(e.dtype), model.indices(name), settings.rho,
+                settings.weights[name],
+            )  # fmt: skip
         return result
 
     def total(parts: Mapping[str, Tensor]) -> Tensor:
