@@ -20,7 +20,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -30,10 +30,12 @@ from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import DTypeLike
     from torch import Tensor
 
 __all__ = [
     "is_first_process",
+    "new_array",
     "new_folder",
     "read_array",
     "read_arrays",
@@ -123,6 +125,22 @@ def write_npy(path: str | Path, array: np.ndarray) -> None:
     """Write one array (no objects)."""
     with _writing(path) as file:
         np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+
+
+def new_array(path: str | Path, shape: Sequence[int], dtype: DTypeLike) -> np.memmap:
+    """An array in a new .npy file: what is written into it stands there, for sure after `flush`.
+
+    For more than memory holds, in a folder that `new_folder` makes. Raises PipelineError where the
+    disk has no room for it.
+    """
+    path = Path(path)
+    with _reported(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        array = np.lib.format.open_memmap(path, "w+", dtype, tuple(shape))
+        if hasattr(os, "posix_fallocate"):  # else a full disk would end the process when it writes
+            with open(path, "r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        return array
 
 
 def write_npz(path: str | Path, /, **arrays: np.ndarray) -> None:
@@ -223,9 +241,9 @@ def read_json(path: str | Path) -> Any:
 
 
 def read_array(path: str | Path) -> np.ndarray:
-    """Read a .npy file, row by row when it is used: it may be larger than the memory."""
+    """Map a .npy file, not writable: it may be larger than the memory, and is read where used."""
     with _reading(Path(path)):
-        return np.load(path, allow_pickle=False, mmap_mode="c")
+        return np.load(path, allow_pickle=False, mmap_mode="r")
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:

@@ -22,6 +22,7 @@ def headings(text: str) -> set[str]:
 def test_links_lead_somewhere(document: str) -> None:
     file = ROOT / document
     links = re.findall(r"\]\(([^)\s]+)\)", file.read_text())
+    assert links or document != "README.md"
     for link in links:
         if link.startswith("https://"):
             continue
@@ -34,12 +35,16 @@ def test_links_lead_somewhere(document: str) -> None:
 def test_the_commands_of_the_readme_name_what_there_is(project: Path) -> None:
     text, params = (ROOT / "README.md").read_text(), load_params(project)
     stages = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
-    for stage, item in re.findall(r"`(\w+)@([\w-]+)`", text):
+    named = re.findall(r"`(\w+)@([\w-]+)`", text)
+    scripts = re.findall(r"python -m pipeline\.stages\.(\w+)", text)
+    targets = re.findall(r"(?:`|\$ )make (\w+)", text)
+    assert len(named) > 30 and scripts and {"reproduce", "test"} <= set(targets)
+    for stage, item in named:
         choices = stages[stage]["foreach"]
         if isinstance(choices, str):  # ${networks}
             choices = getattr(params, choices.strip("${}"))
         assert item in choices, f"{stage}@{item}"
-    for script in re.findall(r"python -m pipeline\.stages\.(\w+)", text):
+    for script in scripts:
         assert (ROOT / f"pipeline/stages/{script}.py").exists()
-    for target in re.findall(r"(?:`|\$ )make (\w+)", text):
+    for target in targets:
         assert re.search(rf"(?m)^{target}:", (ROOT / "Makefile").read_text()), target

@@ -22,8 +22,10 @@ from synthetic_fig5 import (
     summary,
 )
 
+from pipeline.datasets.carnivores import IMAGENET_CLASS, IMAGENET_CLASSES
 from pipeline.errors import PipelineError
 from pipeline.evaluation.fig5 import PAPER, summarise_fig5
+from pipeline.evaluation.measure_fig5 import _class_names
 from pipeline.figures.fig5 import draw_fig5, draw_figS13, draw_target_shares, load_attacks
 from pipeline.storage import write_npz
 
@@ -117,6 +119,12 @@ def test_the_shares_of_images_that_show_the_target() -> None:
         for layer in found["order"]
     ]
     np.testing.assert_allclose(drawn, expected)
+
+
+def test_imagenets_classes_are_told_apart() -> None:
+    names = _class_names(None, IMAGENET_CLASSES)  # type: ignore[arg-type]
+    assert len(set(names)) == len(names) == IMAGENET_CLASSES
+    assert all(names[output] == species for species, output in IMAGENET_CLASS.items())
 
 
 def test_a_missing_array(tmp_path: Path) -> None:

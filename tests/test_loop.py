@@ -1,5 +1,6 @@
 """The training loop: exact resumption first of all, then everything it promises."""
 
+import itertools
 import os
 import random
 import signal
@@ -8,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
+from pipeline.training import loop
 from pipeline.training.checkpoints import CheckpointFolder
 from pipeline.training.log import TrainingLog
 from pipeline.training.loop import FitResult, batch_indices, cosine, fit, linear_decay
@@ -138,6 +141,26 @@ def test_resuming_is_exact(tmp_path: Path, attempt: int, interval: float) -> Non
         done = step if interval == 0 else 0
     torch.rand(7)  # the process's own random state does not matter
     assert_equal(train(tmp_path, save_every_seconds=interval), expected)
+
+
+@pytest.mark.parametrize("writing", [0, 5])
+def test_slow_checkpoints_are_rare(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writing: int
+) -> None:
+    """By a clock that goes on by a second whenever it is looked at, once per update."""
+    seconds, saved = itertools.count(), []
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+
+    class Slow(CheckpointFolder):
+        def save(self, state: Any) -> None:
+            saved.append(state["step"])
+            for _ in range(writing):
+                next(seconds)
+
+    monkeypatch.setattr(loop, "SAVING", 1 if not writing else STEPS)
+    train(tmp_path, save_every_seconds=2, checkpoints=Slow(tmp_path / "slow"))
+    often = [*range(2, STEPS, 2), STEPS]
+    assert saved == ([2, STEPS] if writing else often)
 
 
 def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:

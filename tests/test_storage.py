@@ -90,6 +90,28 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         assert tensors[name].dtype == tensor.dtype and torch.equal(tensors[name], tensor)
 
 
+def test_an_array_written_into_a_file_is_that_written_at_once(tmp_path: Path) -> None:
+    values = np.arange(12, dtype=np.float16).reshape(3, 2, 2)
+    array = storage.new_array(tmp_path / "folder/new.npy", values.shape, np.float16)
+    array[2:], array[:2] = values[2:], values[:2]
+    array.flush()
+    storage.write_npy(tmp_path / "whole.npy", values)
+    assert (tmp_path / "folder/new.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+    assert not storage.read_array(tmp_path / "whole.npy").flags.writeable
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="room cannot be asked for")
+def test_an_array_that_the_disk_has_no_room_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(PipelineError, match=r"cannot write new\.npy .*free some space"):
+        storage.new_array(tmp_path / "new.npy", (3, 2), np.float16)
+
+
 def test_tensors_that_share_memory(tmp_path: Path) -> None:
     base = torch.arange(4.0)
     storage.write_safetensors(tmp_path / "a", {"all": base, "half": base[:2]})

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.lib.format import open_memmap
 from torch import Tensor
 
-from pipeline.storage import read_array, write_npy
+from pipeline.storage import new_array, read_array, write_npy
 
 __all__ = [
     "Posterior",
@@ -39,7 +39,7 @@ def save_posterior(folder: Path, split: str, posterior: Posterior) -> None:
 
 def load_posterior(folder: Path, split: str) -> Posterior:
     """Read a split's posterior."""
-    mean, variance = (torch.from_numpy(read_array(path)) for path in posterior_files(folder, split))
+    mean, variance = (_tensor(path) for path in posterior_files(folder, split))
     return mean, variance
 
 
@@ -48,13 +48,18 @@ def representations_file(folder: Path, step: int, split: str) -> Path:
     return folder / f"step-{step:06d}-{split}.npy"
 
 
-def new_representations(folder: Path, step: int, split: str, shape: Sequence[int]) -> Tensor:
-    """Room in a file for z (R, ...) float16: what is written into the tensor stands in the file."""
-    file = representations_file(folder, step, split)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    return torch.from_numpy(open_memmap(file, "w+", np.float16, tuple(shape)))
+def new_representations(folder: Path, step: int, split: str, shape: Sequence[int]) -> np.memmap:
+    """Room for z (R, ...) float16 in its file, as `new_array` makes it."""
+    return new_array(representations_file(folder, step, split), shape, np.float16)
 
 
 def load_representations(folder: Path, step: int, split: str) -> Tensor:
     """Read z (R, ...) float16 of a split at a training step of the network."""
-    return torch.from_numpy(read_array(representations_file(folder, step, split)))
+    return _tensor(representations_file(folder, step, split))
+
+
+def _tensor(file: Path) -> Tensor:
+    """The array of a file, which must not be written into."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(read_array(file))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline import paths
-from pipeline.datasets.carnivores import IMAGENET_CLASSES
+from pipeline.datasets.carnivores import IMAGENET_CLASS, IMAGENET_CLASSES
 from pipeline.datasets.features import load_posterior
 from pipeline.datasets.images import ImageSet, to_pixels
 from pipeline.errors import PipelineError
@@ -43,7 +43,9 @@ def measure_fig5(params: Params, device: torch.device) -> None:
     config = read_json(paths.network(NETWORK) / "config.json")
     names = _class_names(test, config["arguments"]["classes"])
     species = test.truth["species"].to_numpy(str)
-    known = np.flatnonzero(np.isin(species, names))  # published weights know no other animals
+    # Of ImageNet's classes, those that the data are of.
+    published = config["arguments"]["classes"] == IMAGENET_CLASSES
+    known = np.flatnonzero(np.isin(species, list(IMAGENET_CLASS) if published else names))
     if not len(known):
         raise PipelineError(f"no test image of {dataset} shows a class that {NETWORK} knows.")
     rows = torch.from_numpy(known[: settings.inputs])
@@ -112,10 +114,17 @@ def measure_fig5(params: Params, device: torch.device) -> None:
 
 
 def _class_names(test: ImageSet, classes: int) -> np.ndarray:
-    """The species that each output of the network stands for, or what else ImageNet calls it."""
+    """The species that each output of the network stands for, or what ImageNet calls another class.
+
+    No two are called the same: a dog and a garment are both named cardigan.
+    """
     if classes == IMAGENET_CLASSES:
         weights = torchvision.models.ResNet101_Weights.IMAGENET1K_V2
-        return np.array([name.lower() for name in weights.meta["categories"]])
+        categories = [name.lower() for name in weights.meta["categories"]]
+        for output, name in enumerate(categories):
+            if IMAGENET_CLASS.get(name, output) != output:
+                categories[output] = f"{name} (no animal)"
+        return np.array(categories)
     numbered = dict(zip(test.label.tolist(), test.truth["species"], strict=True))
     names = np.full(max(numbered) + 1, "", dtype=object)
     for output, species in numbered.items():

@@ -25,11 +25,14 @@ def extract(params: Params, item: str, device: torch.device) -> None:
             steps.append(step)
             for split, images in splits.items():
                 # In files from the start: of a convolution's many images, memory cannot hold all.
-                z = {
+                files = {
                     key: new_representations(folder / key, step, split, (len(images), *shape))
                     for key, (_, shape) in layers.items()
                 }
+                z = {key: torch.from_numpy(array) for key, array in files.items()}
                 represent(network, layers, images, settings.batch_size, z)
+                for array in files.values():
+                    array.flush()
         for key in settings.layers:
             write_json(folder / key / "config.json", {"steps": steps})
 

@@ -98,7 +98,8 @@ def fit(
             several trainings resumes behind its finished ones; the stage clears the folder.
         log: where progress goes; its name is what errors call the training.
         log_every: updates between two entries of the history.
-        save_every_seconds: time between two checkpoints, longer where writing one takes long; 0:
+        save_every_seconds: time between two checkpoints, longer where writing one takes long
+            (`SAVING` times that); 0:
             one after every update.
         validate: `validate(model)`, called in eval mode without gradients and with the same random
             numbers each time, returns scalars.

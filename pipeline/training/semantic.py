@@ -100,12 +100,12 @@ def train_semantic_inn(
         mean, variance = (part[rows].to(fabric.device) for part in posterior)
         e, log_det = model(sample_posterior(mean, variance))
         result = {}
-        images = rows.to(fabric.device)
+        numbers = rows.to(fabric.device)
         for name, values in concepts.items():
             own = values[rows].to(fabric.device)
             same = own[:, None] == own
             # Not the image with itself, nor with a copy of itself that was drawn as a partner.
-            same &= images[:, None] != images
+            same &= numbers[:, None] != numbers
             result[name] = pair_loss(
                 e, log_det, same.to(e.dtype), model.indices(name), settings.rho,
                 settings.weights[name],
