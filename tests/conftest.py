@@ -14,7 +14,7 @@ import pytest
 import torch
 from filelock import FileLock
 
-pytest.register_assert_rewrite("smoke_project")
+pytest.register_assert_rewrite("smoke_project")  # before it is imported: its asserts explain
 from smoke_project import Project, build  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -30,7 +30,7 @@ from pipeline.training.replay import replayed
 __all__ = ["FitResult", "batch_indices", "cosine", "fit", "linear_decay"]
 
 SAVING = 30
-"""Time between two checkpoints, at least, times what one takes to write."""
+"""How many times longer than its writing it takes, at least, until the next checkpoint."""
 
 Model = TypeVar("Model", bound=nn.Module)
 State = dict[str, Tensor]
@@ -98,9 +98,8 @@ def fit(
             several trainings resumes behind its finished ones; the stage clears the folder.
         log: where progress goes; its name is what errors call the training.
         log_every: updates between two entries of the history.
-        save_every_seconds: time between two checkpoints, longer where writing one takes long
-            (`SAVING` times that); 0:
-            one after every update.
+        save_every_seconds: time between two checkpoints, but at least `SAVING` times what writing
+            one takes; 0: one after every update.
         validate: `validate(model)`, called in eval mode without gradients and with the same random
             numbers each time, returns scalars.
         validate_every: updates between two validations; the last step is always validated.
