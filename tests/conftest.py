@@ -70,6 +70,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
     The first test process that needs it builds it, for all.
     """
+    if shutil.which("git") is None:
+        pytest.skip("DVC needs git")
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "built"
     done = folder / "done"
@@ -79,6 +81,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
             done.touch()
     assert done.exists(), "the graph failed at scale smoke in another test process"
     return Project(folder / "copy")
+
+
+@pytest.fixture(scope="module")
+def smoke(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A copy of the built project that the tests of a module share."""
+    project = built.copy(tmp_path_factory.mktemp("smoke") / "copy")
+    yield project
+    shutil.rmtree(project.folder)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

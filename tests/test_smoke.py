@@ -5,8 +5,6 @@ The tests run in this order and share one copy; each leaves it complete.
 
 import json
 import re
-import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from graphlib import TopologicalSorter
 from html.parser import HTMLParser
@@ -20,38 +18,28 @@ from smoke_project import COSTS, Project
 from pipeline.models.loading import load_semantic
 from pipeline.params import load_params
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("git") is None, reason="DVC needs git"),
-]
+pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def project(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    project = built.copy(tmp_path_factory.mktemp("smoke") / "copy")
-    yield project
-    shutil.rmtree(project.folder)
-
-
-def test_every_output_exists(project: Project) -> None:
-    stages = project.lock()
-    families = YAML(typ="safe").load(project.folder / "dvc.yaml")["stages"]
+def test_every_output_exists(smoke: Project) -> None:
+    stages = smoke.lock()
+    families = YAML(typ="safe").load(smoke.folder / "dvc.yaml")["stages"]
     assert {name.partition("@")[0] for name in stages} == set(families)
     for stage in stages.values():
         for out in stage.get("outs", []):
-            assert (project.folder / out["path"]).exists()
-    assert not project.leftovers()
+            assert (smoke.folder / out["path"]).exists()
+    assert not smoke.leftovers()
 
 
-def test_what_it_cost_is_told(project: Project) -> None:
-    costs = json.loads((project.folder / "reports/smoke/cost.json").read_text())
-    assert set(costs) == set(project.lock())
+def test_what_it_cost_is_told(smoke: Project) -> None:
+    costs = json.loads((smoke.folder / "reports/smoke/cost.json").read_text())
+    assert set(costs) == set(smoke.lock())
     for entry in costs.values():
         assert entry["seconds"] >= 0 and entry["threads"] == 1
 
 
-def test_every_claim_has_a_verdict(project: Project) -> None:
-    claims = json.loads((project.folder / "reports/smoke/claims.json").read_text())
+def test_every_claim_has_a_verdict(smoke: Project) -> None:
+    claims = json.loads((smoke.folder / "reports/smoke/claims.json").read_text())
     letters = {
         "F3": "abcd",
         "F4": "abcde",
@@ -70,12 +58,12 @@ def test_every_claim_has_a_verdict(project: Project) -> None:
         assert row["scale"] == "smoke"
 
 
-def test_factors_are_read_back_in_their_order(project: Project) -> None:
-    factors = load_params(project.folder).settings.train_semantic["digits"].factors
-    e = load_semantic(project.folder / "models/semantic/digits")
+def test_factors_are_read_back_in_their_order(smoke: Project) -> None:
+    factors = load_params(smoke.folder).settings.train_semantic["digits"].factors
+    e = load_semantic(smoke.folder / "models/semantic/digits")
     assert list(e.factors) == ["residual", *factors]
     metrics = json.loads(
-        (project.folder / "reports/smoke/metrics/train_semantic-digits.json").read_text()
+        (smoke.folder / "reports/smoke/metrics/train_semantic-digits.json").read_text()
     )
     assert metrics["sizes"] == e.factors
 
@@ -95,8 +83,8 @@ class References(HTMLParser):
                 (self.linked if tag == "a" else self.loaded).append(value)
 
 
-def test_the_report_works_offline(project: Project) -> None:
-    page = project.folder / "reports/index.html"
+def test_the_report_works_offline(smoke: Project) -> None:
+    page = smoke.folder / "reports/index.html"
     references = References(page)
     assert any("smoke" in path and path.endswith(".png") for path in references.loaded)
     for path in references.loaded:
@@ -104,49 +92,49 @@ def test_the_report_works_offline(project: Project) -> None:
     for path in references.linked:
         target = path.partition("#")[0]
         assert not target or target.startswith("https://") or (page.parent / target).exists(), path
-    readme = project.folder / "reports/README.md"
+    readme = smoke.folder / "reports/README.md"
     for path in re.findall(r"\]\(([^)#]+)[^)]*\)", readme.read_text()):
         assert path.startswith("https://") or (readme.parent / path).exists(), path
 
 
-def test_the_models_edit_a_users_image(project: Project) -> None:
+def test_the_models_edit_a_users_image(smoke: Project) -> None:
     for name, colour in (("me.png", "tan"), ("friend.png", "brown")):
-        Image.new("RGB", (90, 60), colour).save(project.folder / name)
+        Image.new("RGB", (90, 60), colour).save(smoke.folder / name)
     command = ("python", "-m", "pipeline.stages.edit_image", "me.png", "--factor", "Smiling")
     for options in (("--donor", "friend.png"), ("--along", "-1", "1", "--steps", "3")):
-        result = project.run(*command, *options, "--out", "strip.png")
+        result = smoke.run(*command, *options, "--out", "strip.png")
         assert result.returncode == 0, result.stdout
-        with Image.open(project.folder / "strip.png") as strip:
+        with Image.open(smoke.folder / "strip.png") as strip:
             assert strip.width > strip.height
     for name in ("me.png", "friend.png", "strip.png"):
-        (project.folder / name).unlink()
+        (smoke.folder / name).unlink()
 
 
-def test_a_second_run_does_nothing(project: Project) -> None:
-    lock = project.lock()
-    said = project.reproduce()
+def test_a_second_run_does_nothing(smoke: Project) -> None:
+    lock = smoke.lock()
+    said = smoke.reproduce()
     assert "Running stage" not in said and "up to date" in said
-    assert project.lock() == lock
+    assert smoke.lock() == lock
 
 
-def named(project: Project, dependencies: set[Path]) -> set[Path]:
+def named(smoke: Project, dependencies: set[Path]) -> set[Path]:
     """The files that fingerprints among the dependencies stand for."""
     texts = [
-        (project.folder / path).read_text()
+        (smoke.folder / path).read_text()
         for path in dependencies
         if path.parent == Path("data/fingerprints")
     ]
     return {Path(file) for text in texts for file in json.loads(text)}
 
 
-def test_run_again_stages_give_the_same_bytes(project: Project) -> None:
+def test_run_again_stages_give_the_same_bytes(smoke: Project) -> None:
     """One item of each family of stages, and every figure and table."""
-    lock, reports = project.lock(), project.digests("reports/smoke")
+    lock, reports = smoke.lock(), smoke.digests("reports/smoke")
     # What it writes again may be linked to DVC's cache, which it must not change.
     for command in (("config", "--local", "cache.type", "hardlink,copy"), ("checkout", "--relink")):
-        result = project.run("python", "-m", "dvc", *command)
+        result = smoke.run("python", "-m", "dvc", *command)
         assert result.returncode == 0, result.stdout
-    cached = [path for path in (project.folder / ".dvc/cache/files").rglob("*") if path.is_file()]
+    cached = [path for path in (smoke.folder / ".dvc/cache/files").rglob("*") if path.is_file()]
     written = {path: path.stat().st_mtime_ns for path in cached}
     one_of_each = {name.partition("@")[0]: name for name in reversed(lock)}
     chosen = {*one_of_each.values(), *(n for n in lock if n.startswith(("evaluate@", "plot@")))}
@@ -158,7 +146,7 @@ def test_run_again_stages_give_the_same_bytes(project: Project) -> None:
 
     def run(name: str) -> str:
         stage, _, item = name.partition("@")
-        result = project.run("python", "-m", f"pipeline.stages.{stage}", *filter(None, [item]))
+        result = smoke.run("python", "-m", f"pipeline.stages.{stage}", *filter(None, [item]))
         return f"{name}: {result.stdout}" if result.returncode else ""
 
     order = TopologicalSorter({name: needs(name) for name in chosen})
@@ -168,16 +156,16 @@ def test_run_again_stages_give_the_same_bytes(project: Project) -> None:
             assert not any(failed := list(pool.map(run, ready))), failed
             order.done(*ready)
     assert {path: path.stat().st_mtime_ns for path in cached} == written
-    assert "Running stage" not in project.reproduce()
-    assert project.lock() == lock
+    assert "Running stage" not in smoke.reproduce()
+    assert smoke.lock() == lock
     costs = COSTS.as_posix()
-    assert project.digests("reports/smoke") | {costs: ""} == reports | {costs: ""}
+    assert smoke.digests("reports/smoke") | {costs: ""} == reports | {costs: ""}
 
 
-def test_a_stage_reads_what_it_declares(project: Project) -> None:
-    lock = project.lock()
+def test_a_stage_reads_what_it_declares(smoke: Project) -> None:
+    lock = smoke.lock()
     read: dict[str, set[Path]] = {name: set() for name in lock}
-    for line in project.reads.read_text().splitlines():
+    for line in smoke.reads.read_text().splitlines():
         name, _, path = line.partition(" ")
         read[name].add(Path(path))
     for name, stage in lock.items():
@@ -191,7 +179,7 @@ def test_a_stage_reads_what_it_declares(project: Project) -> None:
         found = {path for path in read[name] if not own & {path, *path.parents}}
         # The report also shows the other scales that are there.
         found = {path for path in found if path.parts[0] != "reports" or "smoke" in path.parts}
-        declared = dependencies | named(project, dependencies)
+        declared = dependencies | named(smoke, dependencies)
         undeclared = {path for path in found if not declared & {path, *path.parents}}
         unread = {path for path in dependencies if not any(path in {p, *p.parents} for p in found)}
         assert not undeclared, name

@@ -104,7 +104,7 @@ def measure_fig5(params: Params, device: torch.device) -> None:
             "size": rebuilt.shape[1],
             "attack": settings.attack,
             "epsilon": settings.epsilon,
-            "variance_inputs": settings.variance_inputs,
+            "variance_inputs": min(settings.variance_inputs, len(rows)),
             "variance_samples": settings.variance_samples,
             "evaluator": held_out_quality(evaluator, test)["blurred"]["species"],
         },

@@ -31,8 +31,8 @@ def claims_table(claims: Sequence[Mapping[str, Any]]) -> Table:
         )
     head = ["id", "claim", "statistic", "value", "95 % interval", "target", "verdict"]
     note = (
-        "The targets were fixed before this pipeline was run, those of T1.b, F4.a and F4.e at "
-        "scale laptop after prototypes had run, and code compares the value with them. "
+        "The targets were fixed before this pipeline was run, those of T1.b, F4.a and F4.e after "
+        "prototypes had run, and code compares the value with them. "
         "Intervals of Figs. 3, S10 and 6 come from a bootstrap over inputs, those of Fig. 4 and of "
         "the order of Fig. 5 (Eq. 19) from a bootstrap over inputs and invariances, those of Table "
         "1's distances from the sample draws, that of faithfulness from the inputs; those of "
