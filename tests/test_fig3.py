@@ -62,6 +62,24 @@ def test_what_varies() -> None:
     assert found["reconstruction_kept"] == dict.fromkeys(CLASSES, 1.0)
 
 
+def test_a_factor_that_is_hardly_read_is_not_taken_for_kept() -> None:
+    """Of readings that are half as far apart as the truth, all varying as little, all varies."""
+    found = summary()["layers"]["embedding"]["factors"]
+    own, everyone = truth(), truth(100)
+    layers = {name: layer(index, own) for index, name in enumerate(LAYERS)}
+    for one in layers.values():
+        one.readings["yaw"][:] *= 0.5
+        one.readings["face_width"][:] = 3
+    everyone |= {"yaw": everyone["yaw"] * 0.5, "face_width": np.full(100, 3.0)}
+    half = summarise_fig3(
+        layers, own, everyone, own, 0.1, classes=CLASSES, bootstrap=5, about=ABOUT
+    )  # fmt: skip
+    assert half["layers"]["embedding"]["factors"]["yaw"] == pytest.approx(found["yaw"])
+    row = half["layers"]["embedding"]
+    assert row["factors"]["face_width"] is None
+    assert row["identity"] == row["factors"]["face_length"]
+
+
 def test_what_stays_of_animals() -> None:
     """Claim S10.a is about all layers but the last."""
     found, own = summary(figure="figs10"), truth(figure="figs10")["coat_hue"]

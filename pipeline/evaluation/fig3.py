@@ -12,10 +12,12 @@ from scipy import stats
 
 from pipeline.errors import PipelineError
 
-__all__ = ["LayerSamples", "summarise_fig3"]
+__all__ = ["IDENTITY", "PAPER", "LayerSamples", "summarise_fig3"]
 
 Readings = Mapping[str, np.ndarray]
 
+PAPER = ("conv2d_4a", "mixed_6a", "mixed_7a", "avgpool_1a", "embedding")
+"""The layers of Figs. 3 and S10, the shallowest first; others of the network are not about them."""
 IDENTITY = "face_"
 """What columns of the ground truth begin with that tell people apart."""
 COLOUR = "coat_hue"
@@ -61,17 +63,20 @@ def summarise_fig3(
 ) -> dict[str, Any]:
     """Everything `reports/<scale>/metrics/fig3.json`, or figs10.json, holds.
 
-    `layers` come in the network's order, `truth` (X,) are the inputs' own factors and `spread` (R,)
-    those of all test images; `reconstructions` (X,) is what is read from D(E(x)). `classes` are the
-    factors with classes, the others are numbers. The result has `about`, and
+    `layers` come in the network's order, `truth` (X,) are the inputs' own factors; `spread` (R,) is
+    what is read from all test images, as blurred as D's are, and `reconstructions` (X,) from
+    D(E(x)). `classes` are the factors with classes, the others are numbers. The result has `about`,
+    and
 
     - `order`: the layers' names, in order
     - `variance_images`: variance over test images instead of samples
     - `layers`: per layer `variance` and `variance_sd` over inputs; `factors`: for a number the
-      variance of an input's samples as a share of the variance over test images, at least 0, for a
-      class the share of samples read otherwise than the input's; `identity`: the mean over the
-      features of the face; `kept`: for a class the share read as the input's; `correlation`: of
-      what is read of a number with the input's own; `faithfulness`
+      variance of what is read from an input's samples as a share of the variance of what is read
+      from test images, at least 0, so that a factor that is read badly is not taken for one that is
+      kept, and None of one that is not read at all; for a class the share of samples read otherwise
+      than the input's; `identity`: the mean over the features of the face; `kept`: for a class the
+      share read as the input's; `correlation`: of what is read of a number with the input's own;
+      `faithfulness`
     - `reconstruction_kept`, `reconstruction_correlation`: the same of reconstructions, which no
       sample can be expected to beat
     - `spearman`, `log_r2`, `variance_ratio` (last / first), `yaw_ratio`, `glasses_kept` (smallest
@@ -93,8 +98,9 @@ def summarise_fig3(
     summary["variance_images"] = float(variance_images)
     for name, layer in layers.items():
         kept = {key: float(_agrees(layer, truth, key).mean()) for key in classes}
-        factors = {key: float(_within(layer, key).mean() / spread[key].var()) for key in numbers}
-        own = [share for key, share in factors.items() if key.startswith(IDENTITY)]
+        factors = {key: _share(_within(layer, key), spread[key]) for key in numbers}
+        traits = (share for key, share in factors.items() if key.startswith(IDENTITY))
+        own = [share for share in traits if share is not None]
         summary["layers"][name] = {
             "variance": float(layer.variance.mean()),
             "variance_sd": float(layer.variance.std(ddof=1)),
@@ -121,6 +127,12 @@ def _agrees(layer: LayerSamples, truth: Readings, name: str) -> np.ndarray:
 def _within(layer: LayerSamples, name: str) -> np.ndarray:
     """Variance of a number over each input's samples: (X,)."""
     return layer.readings[name].astype(np.float64).var(1, ddof=1)
+
+
+def _share(within: np.ndarray, spread: np.ndarray) -> float | None:
+    """Variances within inputs (X,) as a share of that of readings (R,); None of equal readings."""
+    over = float(spread.astype(np.float64).var())
+    return float(within.mean()) / over if over > 0 else None
 
 
 def _correlation(read: np.ndarray, own: np.ndarray) -> float | None:

@@ -11,10 +11,10 @@ from torch import Tensor
 from pipeline import paths
 from pipeline.datasets.features import load_posterior, load_representations
 from pipeline.datasets.images import ImageSet
-from pipeline.evaluation.attributes import held_out_quality, read_attributes
+from pipeline.evaluation.attributes import BLUR, held_out_quality, read_attributes
 from pipeline.evaluation.examples import varied_rows
 from pipeline.evaluation.faithfulness import cosine_faithfulness
-from pipeline.evaluation.fig3 import LayerSamples, summarise_fig3
+from pipeline.evaluation.fig3 import PAPER, LayerSamples, summarise_fig3
 from pipeline.evaluation.sampling import crossed_samples, decode_images
 from pipeline.models.autoencoder import Autoencoder
 from pipeline.models.inn import ConditionalINN
@@ -60,9 +60,11 @@ def _measure(
     arrays = {"inputs": inputs[shown], "reconstructions": rebuilt[shown]}
 
     generator = torch.Generator().manual_seed(params.seed)
-    v = torch.randn(settings.samples, mean.shape[1], generator=generator).to(device)
+    # Every input has its own v, so that means over inputs are also means over their v. Layers share
+    # them: what differs between layers is not the draw.
+    v = torch.randn(len(rows), settings.samples, mean.shape[1], generator=generator).to(device)
     layers, variances = {}, []
-    for key in (name for name, row in params.layers.items() if row.features == features):
+    for key in (f"{features}-{name}" for name in PAPER if f"{features}-{name}" in params.layers):
         layer = params.layers[key]
         config = read_json(paths.cinn(features, key) / "config.json")["model"]
         t = load_cinn(config, checkpoint_file(paths.cinn(features, key), step)).to(device)
@@ -94,10 +96,12 @@ def _measure(
         }
 
     names = (*evaluator.classes, *evaluator.numbers)
-    everyone = {name: test.truth[name].to_numpy() for name in names}
+    truth = {name: test.truth[name].to_numpy()[: settings.inputs] for name in names}
+    # As blurred as samples are: a factor is read from sharp images more surely.
+    everyone = read_attributes(evaluator, test.pixels(slice(None)), blur=BLUR * evaluator.size)
     summary = summarise_fig3(
         layers,
-        {name: values[rows.numpy()] for name, values in everyone.items()},
+        truth,
         everyone,
         read_attributes(evaluator, rebuilt),
         float((inputs / 255).var(0).mean()),
@@ -131,8 +135,8 @@ def _sample(
     kept: int,
     row: int,
 ) -> None:
-    """Put into `sampled` what `sample_moments` returns of a row of z, with `kept` samples."""
-    images, average, variance = sample_moments(autoencoder, t, z[row].to(v.device), v)
+    """Put into `sampled` what `sample_moments` returns of a row of z and v, with `kept` samples."""
+    images, average, variance = sample_moments(autoencoder, t, z[row].to(v.device), v[row])
     sampled[row] = images[:kept].copy(), average, variance  # no view: it would keep all of them
 
 

@@ -125,11 +125,11 @@ FIGURES: Mapping[str, Sequence[Image]] = {
             "Fig. 3, right. Variance of the samples over layers, and what it is made of",
             "(a) A point per input: the variance of its samples, averaged over pixels and "
             "channels, for images in [0, 1]; mean and standard deviation over inputs. (b) Which "
-            "factors vary, read by an evaluator network: the variance of a number (yaw, light, "
-            "length of hair, features of the face) as a share of its variance over all test "
-            "images, or the share of samples that show another class than the input (smile, "
-            "glasses, gender). What a layer ignores is near 1 for numbers; what identifies a "
-            "person should stay near 0.",
+            "factors vary, read by an evaluator network: the variance of what it reads of a number "
+            "(yaw, light, length of hair, features of the face) as a share of the same over all "
+            "test images, blurred as D's are, or the share of samples that show another class than "
+            "the input (smile, glasses, gender). What a layer ignores is near 1 for numbers; what "
+            "identifies a person should stay near 0.",
             "A chart with one point per input and layer on a logarithmic axis, and a line chart of "
             "the share of each factor that varies.",
         ),

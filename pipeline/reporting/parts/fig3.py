@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline.evaluation.fig3 import IDENTITY
 from pipeline.reporting.content import Part, Table
 from pipeline.reporting.results import evaluated
 from pipeline.reporting.wording import percent, two_digits
@@ -59,7 +60,8 @@ def _layers(root: Path, scale: str, item: str, figure: str) -> Part:
 def _invariances(numbers: Mapping[str, Any], figure: str) -> Table:
     layers = {name: numbers["layers"][name] for name in numbers["order"]}
     known = [name for name in INVARIANCES if all(name in row["factors"] for row in layers.values())]
-    head = ["layer", "variance", "± over inputs", "faithfulness", "face"]
+    face = ["face"] if all(row["identity"] is not None for row in layers.values()) else []
+    head = ["layer", "variance", "± over inputs", "faithfulness", *face]
     head += [INVARIANCES[name] for name in known]
     rows = [
         [
@@ -67,14 +69,14 @@ def _invariances(numbers: Mapping[str, Any], figure: str) -> Table:
             f"{layer['variance']:.4f}",
             f"{layer['variance_sd']:.4f}",
             f"{layer['faithfulness']['faithfulness']:.2f}",
-            two_digits(layer["identity"]),
-            *(f"{layer['factors'][factor]:.2f}" for factor in known),
+            *(two_digits(layer["identity"]) for _ in face),
+            *(two_digits(layer["factors"][factor]) for factor in known),
         ]
         for name, layer in layers.items()
     ]
     kept = numbers["reconstruction_kept"]
     lost = [two_digits(1 - kept[name] if name in kept else None) for name in known]
-    rows.append(["reconstructions", "", "", "", "", *lost])
+    rows.append(["reconstructions", *[""] * (3 + len(face)), *lost])
     if "coat_hue" in known:
         head.append("colour, correlation")
         read = [layer["correlation"] for layer in layers.values()]
@@ -86,11 +88,17 @@ def _invariances(numbers: Mapping[str, Any], figure: str) -> Table:
         f"{word} {percent(how['accuracy'])}" if "accuracy" in how else f"{word} R² {how['r2']:.2f}"
         for word, how in found.items()
     )
+    traits = sorted(
+        how["r2"] for name, how in numbers["evaluator"].items() if name.startswith(IDENTITY)
+    )
+    if face:
+        quality += f", features of the face R² {traits[0]:.2f} to {traits[-1]:.2f}"
     note = (
         "Variance over samples, of images in [0, 1]; over different images it is "
         f"{numbers['variance_images']:.4f}. The other columns say what varies, as in the figure: 0 "
         "where all samples of an input agree, 1 where they differ as different images do (numbers) "
-        "or none shows the input's class. Face: mean over the features that tell people apart. "
+        "or none shows the input's class. "
+        f"{'Face: mean over the features that tell people apart. ' if face else ''}"
         "Faithfulness: cosine of the z of samples with that of the input, 0 for other images, 1 "
         "for reconstructions. The last row is what D(E(x)) itself loses. The evaluator "
         f"reads blurred held-out images: {quality}. {SHOWN[figure]}"
