@@ -13,7 +13,7 @@ from pipeline.datasets.images import ImageSet, to_pixels
 from pipeline.errors import PipelineError
 from pipeline.evaluation.attacks import attack, random_signs
 from pipeline.evaluation.attributes import held_out_quality, read_attributes
-from pipeline.evaluation.fig5 import KINDS, LayerAttack, summarise_fig5
+from pipeline.evaluation.fig5 import KINDS, PAPER, LayerAttack, summarise_fig5
 from pipeline.evaluation.sampling import crossed_samples, decode_images
 from pipeline.models.inn import ConditionalINN
 from pipeline.models.loading import load_autoencoder, load_cinn, load_evaluator
@@ -76,7 +76,7 @@ def measure_fig5(params: Params, device: torch.device) -> None:
 
     v = torch.randn(settings.variance_samples, z_bar.shape[1], generator=generator).to(device)
     layers, step = {}, config["steps"][-1]
-    for key in (name for name, row in params.layers.items() if row.features == NETWORK):
+    for key in (f"{NETWORK}-{name}" for name in PAPER if f"{NETWORK}-{name}" in params.layers):
         layer, trained = params.layers[key], paths.cinn(NETWORK, key)
         model = read_json(trained / "config.json")["model"]
         t = load_cinn(model, checkpoint_file(trained, step)).to(device)
