@@ -17,6 +17,7 @@ from scipy.stats import chi2_contingency
 
 from pipeline.datasets.digits import ColorDigits, color_mnist, load_digits
 from pipeline.errors import PipelineError
+from pipeline.evaluation.measure_fig4 import different_digits
 from pipeline.params import PrepareDigitsParams, load_params
 from pipeline.storage import write_npy, write_parquet
 
@@ -142,6 +143,17 @@ def two_images(strokes: torch.Tensor) -> ColorDigits:
         index + 20,
         index + 40,
     )
+
+
+def test_inputs_are_different_digits_while_there_are_some() -> None:
+    strokes = torch.arange(6, dtype=torch.uint8).view(-1, 1, 1).expand(-1, 28, 28)
+    data = two_images(strokes.repeat_interleave(3, 0))
+    chosen = different_digits(data, torch.Generator().manual_seed(1))
+    assert sorted(chosen.tolist()) == list(range(18))
+    for first in (0, 6, 12):
+        part = chosen[first : first + 6]
+        assert sorted((part // 3).tolist()) == list(range(6))
+    assert len(set((chosen % 3)[:6].tolist())) > 1  # not of one colouring
 
 
 def test_images_blend_exactly() -> None:

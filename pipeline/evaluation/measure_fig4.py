@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import torch
+from torch import Tensor
 
 from pipeline import paths
 from pipeline.datasets.digits import ColorDigits
@@ -15,7 +17,7 @@ from pipeline.models.loading import load_autoencoder, load_cinn, load_semantic
 from pipeline.params import Params
 from pipeline.storage import read_json, write_json, write_npz
 
-__all__ = ["measure_fig4"]
+__all__ = ["different_digits", "measure_fig4"]
 
 NETWORK = "squeezenet"
 LAYER = "squeezenet-fire8"
@@ -32,7 +34,7 @@ def measure_fig4(params: Params, device: torch.device) -> None:
     test = ColorDigits.load(paths.prepared(dataset), "test")
 
     generator = torch.Generator().manual_seed(params.seed)
-    chosen = torch.randperm(len(test), generator=generator)[: settings.inputs]
+    chosen = different_digits(test, generator)[: settings.inputs]
     v = torch.randn(settings.invariances, config["model"]["features"], generator=generator)
     v = v.to(device)
     shown, columns = chosen[: SHOWN + settings.rows], v[: settings.columns]
@@ -73,3 +75,14 @@ def measure_fig4(params: Params, device: torch.device) -> None:
     )
     write_npz(paths.evaluations("fig4"), **arrays)
     write_json(paths.metrics(params.scale, "fig4"), summary)
+
+
+def different_digits(data: ColorDigits, generator: torch.Generator) -> Tensor:
+    """All rows in random order, an image of every digit before a second colouring of any.
+
+    Errors come from a bootstrap over inputs, which takes these for independent.
+    """
+    order = torch.randperm(len(data), generator=generator)
+    _, digits = np.unique(data.strokes[order].flatten(1).numpy(), axis=0, return_inverse=True)
+    colouring = pd.Series(digits).groupby(digits).cumcount()
+    return order[torch.from_numpy(np.argsort(colouring.to_numpy(), kind="stable"))]
