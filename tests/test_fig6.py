@@ -13,7 +13,13 @@ from matplotlib.figure import Figure
 from synthetic_fig6 import INPUTS, ROWS, WRONG, arrays, inputs, seen, summary
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.fig6 import KINDS, Seen, nearest_classes, summarise_fig6
+from pipeline.evaluation.fig6 import (
+    KINDS,
+    Seen,
+    inputs_in_words,
+    nearest_classes,
+    summarise_fig6,
+)
 from pipeline.evaluation.measure_fig6 import shown_rows
 from pipeline.figures.fig6 import (
     draw_cue_shares,
@@ -61,6 +67,18 @@ def test_intervals_hold_what_differs_between_inputs() -> None:
     assert share["share"] == 0.5
     # Of eight independent halves: 0.5 -+ about 1.96 * sqrt(0.25 / 8).
     assert share["interval"] == pytest.approx([0.125, 0.875], abs=0.07)
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ((1256,) * 4, "1,256 inputs of each kind"),
+        ((500, 1280, 0, 0), "500 natural and 1,280 stylized inputs"),
+        ((500, 0, 0, 0), "500 natural inputs"),
+    ],
+)
+def test_inputs_in_words(counts: tuple[int, ...], words: str) -> None:
+    assert inputs_in_words(dict(zip(KINDS, counts, strict=True))) == words
 
 
 def test_photographs_without_an_evaluator() -> None:

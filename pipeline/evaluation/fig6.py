@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["KINDS", "Seen", "nearest_classes", "summarise_fig6"]
+__all__ = ["KINDS", "Seen", "inputs_in_words", "nearest_classes", "summarise_fig6"]
 
 KINDS = ("natural", "stylized", "texture", "sketch")
 """The inputs, in the order of Fig. 6."""
@@ -30,6 +30,14 @@ class Seen:
     evaluator: np.ndarray | None
     embedding: np.ndarray | None
     network: np.ndarray | None
+
+
+def inputs_in_words(counts: Mapping[str, int]) -> str:
+    """How many inputs of each kind there are, in words; of photographs not every kind is there."""
+    there = {kind: count for kind, count in counts.items() if count}
+    if len(there) == len(KINDS) and len(set(there.values())) == 1:
+        return f"{there[KINDS[0]]:,} inputs of each kind"
+    return " and ".join(f"{count:,} {kind}" for kind, count in there.items()) + " inputs"
 
 
 def nearest_classes(h: np.ndarray, embeddings: np.ndarray) -> np.ndarray:

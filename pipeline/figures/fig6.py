@@ -10,7 +10,7 @@ Draws from arrays and numbers alone:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from pipeline.evaluation.fig6 import KINDS
+from pipeline.evaluation.fig6 import KINDS, inputs_in_words
 from pipeline.figures.arrays import open_arrays
 from pipeline.figures.drawing import add_footer, add_legend, figure_style
 from pipeline.figures.sheet import SAMPLES, WIDTH, Sheet, draw_sheet, gaps, size_in_words
@@ -126,16 +126,10 @@ def draw_cue_shares(summary: Mapping[str, Any]) -> Figure:
         handles, labels = panels[0].get_legend_handles_labels()
         found = dict(zip(labels, handles, strict=True))
         add_legend(figure, [found[label] for label in LABELS if label in found], 3)
-        counts = f"N = {_range(summary['inputs'].values())} inputs of each kind"
+        counts = f"N = {inputs_in_words(summary['inputs'])}"
         words = [f"{counts} × {summary['samples']} samples", f"{summary['size']} px"]
         add_footer(figure, summary, words)
     return figure
-
-
-def _range(counts: Iterable[int]) -> str:
-    """The smallest and the largest of counts that may differ, in words."""
-    least, most = min(counts), max(counts)
-    return f"{least:,}" if least == most else f"{least:,} to {most:,}"
 
 
 def _bars(

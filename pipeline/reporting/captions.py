@@ -187,8 +187,9 @@ FIGURES: Mapping[str, Sequence[Image]] = {
         Image(
             "fig5",
             "Fig. 5. What an attack changes in the layers of ResNet",
-            "Each row begins with an image and the class that the network sees in it: the input, "
-            "the input with random signs added, the attacked input. v is that of the input, z* = "
+            "A test image that the attack misleads, if there is one. Each row begins with an image "
+            "and the class that the network sees in it: the input, the input with random signs "
+            "added, the attacked input. v is that of the input, z* = "
             "Φ(x*) that of the row's image x*: D(t⁻¹(v|z*)) shows what of the change reaches a "
             "layer. The input layer should show the image as it is, deep layers of the attacked "
             "one the class that the network sees, and random signs no other class. Below, how much "
@@ -200,8 +201,9 @@ FIGURES: Mapping[str, Sequence[Image]] = {
         Image(
             "figS13",
             "Fig. S13. More attacked inputs",
-            "As Fig. 5, for other test images. How often a layer shows the class that the network "
-            "sees after the attack is counted below.",
+            "As Fig. 5, for other test images that the attack misleads, as far as there are. How "
+            "often a layer shows the class that the network sees after the attack is counted "
+            "below.",
             "Blocks of three rows of images of animals, with a column per layer.",
         ),
         Image(

@@ -36,8 +36,8 @@ def claims_table(claims: Sequence[Mapping[str, Any]]) -> Table:
         "Intervals of Figs. 3, S10 and 6 come from a bootstrap over inputs, those of Fig. 4 and of "
         "the order of Fig. 5 (Eq. 19) from a bootstrap over inputs and invariances, those of Table "
         "1's distances from the sample draws, that of faithfulness from the inputs; those of "
-        "shares of attacked images (Fig. 5) and of edits (Figs. 7 and S8) are Wilson's. They say "
-        "nothing about another training run."
+        "shares of attacked images (Fig. 5) and of edits (Figs. 7 and S8) are Wilson's, as if no "
+        "two images showed the same person. They say nothing about another training run."
     )
     return Table("Claims", head, rows, note, words=(0, 1, 2, 6), stacked=True)
 

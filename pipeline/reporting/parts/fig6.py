@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline.evaluation.fig6 import inputs_in_words
 from pipeline.reporting.content import Fact, Part, Table
 from pipeline.reporting.results import evaluated
 from pipeline.reporting.wording import NOT_MEASURED, percent, percent_and_interval
@@ -37,8 +38,8 @@ def fig6_part(root: Path, scale: str) -> Part:
 def _facts(numbers: Mapping[str, Any]) -> list[Fact]:
     right = numbers["generated_right"]
     words = (
-        f"{numbers['samples']} samples of each of {max(numbers['inputs'].values()):,} inputs of "
-        f"each kind, {numbers['size']} px, seed {numbers['seed']}"
+        f"{numbers['samples']} samples of each of {inputs_in_words(numbers['inputs'])}, "
+        f"{numbers['size']} px, seed {numbers['seed']}"
     )
     facts = [("Figs. 6, S12", words)]
     if right is not None:
