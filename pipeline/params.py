@@ -102,6 +102,14 @@ ResNetWidth = Annotated[float, Rule("a number of at least 0.125", lambda v: v >=
 Sha256 = Annotated[
     str, Rule("64 hexadecimal digits", lambda v: re.fullmatch(r"[0-9a-f]{64}", v) is not None)
 ]
+Shape = Annotated[
+    tuple[Count, ...],
+    Rule(
+        "a list of one number or three (channels, height, width): t takes representations of "
+        "these shapes only",
+        lambda v: len(v) in (1, 3),
+    ),
+]
 Name = Annotated[
     str,
     Rule(
@@ -313,7 +321,7 @@ class TrainEvaluatorParams:
 class ExtractParams:
     """Computing z for every image, once: the layers, with the shape of z without the batch."""
 
-    layers: dict[Name, tuple[Count, ...]]
+    layers: dict[Name, Shape]
     batch_size: Count
 
 

@@ -1,7 +1,7 @@
 """Named layers: the shape of z, Psi(Phi(x)) = f(x), and mistakes in the table."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from torch import nn
 
 from pipeline.datasets.digits import ColorDigits
 from pipeline.errors import PipelineError
+from pipeline.evaluation import fig3, fig5
 from pipeline.networks.layers import phi, represent
 from pipeline.networks.loading import (
     build_network,
@@ -125,6 +126,55 @@ def test_another_shape_than_the_table_says(
         f"the module 'features.11' gives z of shape [512, 1, 1], not {list(shape)}: correct "
         "the shape of this layer below `extract` in scales/<scale>.yaml."
     )
+
+
+class Odd(nn.Module):
+    """Modules that are no layers: used twice, without a tensor, too large, of another shape."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.twice, self.large, self.plain = nn.ReLU(), nn.Flatten(), nn.Flatten()
+        self.pair = nn.LSTM(28, 2, batch_first=True)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.pair(images[:, 0])
+        self.large(1e5 * images.abs())
+        return self.plain(self.twice(self.twice(images)))
+
+
+@pytest.mark.parametrize(
+    ("layers", "sentence"),
+    [
+        ({"twice": (3, 28, 28)}, "the network uses its module 'twice' more than once, so that"),
+        ({"pair": (28, 2)}, "the module 'pair' gives a tuple, no tensor: name one that does, such"),
+        ({"large": (2352,)}, "the module 'large' gives values that are not finite or above 65,504"),
+        (
+            {"large": (5,), "plain": (7,)},
+            "the module 'large' gives z of shape [2352], not [5], the module 'plain' gives z of "
+            "shape [2352], not [7]: correct the shape of these layers below `extract` in",
+        ),
+    ],
+)
+def test_modules_that_are_no_layers(layers: dict[str, tuple[int, ...]], sentence: str) -> None:
+    torch.manual_seed(0)
+    network = Odd()
+    z = {key: torch.zeros(2, *shape, dtype=torch.float16) for key, shape in layers.items()}
+    with pytest.raises(PipelineError) as caught:
+        represent(network, {key: (key, shape) for key, shape in layers.items()}, digits(2), 2, z)
+    assert str(caught.value).startswith(sentence)
+
+
+def test_phi_of_a_module_without_a_tensor() -> None:
+    with pytest.raises(PipelineError, match="the module 'pair' gives a tuple, no tensor"):
+        phi(Odd(), "pair", images("squeezenet"))
+
+
+@pytest.mark.parametrize(
+    ("features", "names"),
+    [("facenet", fig3.PAPER), ("facenet_animalfaces", fig3.PAPER), ("resnet101", fig5.PAPER)],
+)
+def test_layers_of_figures_are_rows_of_the_table(features: str, names: Iterable[str]) -> None:
+    assert {f"{features}-{name}" for name in names} <= set(LAYERS)
 
 
 # --- SqueezeNet ----------------------------------------------------------------------------------

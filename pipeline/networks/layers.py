@@ -42,8 +42,8 @@ def stopping_at(network: nn.Module, path: str) -> Iterator[Callable[[Tensor], Te
     PipelineError if the network has no such module or does not use it.
     """
 
-    def stop(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-        raise _Reached(output)
+    def stop(_module: nn.Module, _inputs: object, output: object) -> None:
+        raise _Reached(_tensor(path, output))
 
     def run(images: Tensor) -> Tensor:
         try:
@@ -77,28 +77,47 @@ def represent(
 
     `layers` names for each layer its module and the shape of its z, without the batch. `result` has
     room for it, (R, *shape) float16 on the CPU: float16 rounds by 5e-4 of the value, far below what
-    z varies. Raises PipelineError if representations have another shape than the settings say.
+    z varies. Raises PipelineError if representations have another shape than the settings say, or
+    are not finite in float16, and for a module that is used more than once or gives no tensor.
     """
     device = next(network.parameters()).device
     reached: dict[tuple[int, str], Tensor] = {}  # by thread and layer
 
-    def keep(key: str, _module: nn.Module, _inputs: object, output: Tensor) -> None:
+    def keep(key: str, _module: nn.Module, _inputs: object, output: object) -> None:
+        path, _ = layers[key]
+        if (get_ident(), key) in reached:
+            raise PipelineError(
+                f"the network uses its module '{path}' more than once, so that its output is not "
+                "one z: name another one, such as the block that it is in."
+            )
         # A copy: what follows in the network may write into its input.
-        reached[get_ident(), key] = output.to("cpu", torch.float16, copy=True)
+        z = _tensor(path, output)
+        reached[get_ident(), key] = z.to("cpu", torch.float16, copy=True)
 
     @torch.no_grad()
     def fill(first: int) -> None:
         rows = slice(first, first + batch_size)
         network(data.images(rows).to(device))
+        found, wrong = {}, []
         for key, (path, shape) in layers.items():
             if (get_ident(), key) not in reached:
                 raise PipelineError(_unused(path))
-            z = reached.pop((get_ident(), key))
+            z = found[key] = reached.pop((get_ident(), key))
             if tuple(z.shape[1:]) != tuple(shape):
+                wrong.append(
+                    f"the module '{path}' gives z of shape {list(z.shape[1:])}, not {list(shape)}"
+                )
+        if wrong:
+            which = "this layer" if len(wrong) == 1 else "these layers"
+            raise PipelineError(
+                f"{', '.join(wrong)}: correct the shape of {which} below `extract` in "
+                "scales/<scale>.yaml."
+            )
+        for key, z in found.items():
+            if not z.isfinite().all():
                 raise PipelineError(
-                    f"the module '{path}' gives z of shape {list(z.shape[1:])}, not "
-                    f"{list(shape)}: correct the shape of this layer below `extract` in "
-                    "scales/<scale>.yaml."
+                    f"the module '{layers[key][0]}' gives values that are not finite or above "
+                    "65,504, the largest that are stored: name another one, or scale its output."
                 )
             result[key][rows] = z
 
@@ -150,6 +169,15 @@ def _represent(
 
         run_in_threads(represent_part, range(0, len(data), batch_size))
     return torch.cat([parts[first] for first in sorted(parts)])
+
+
+def _tensor(path: str, output: object) -> Tensor:
+    if not isinstance(output, Tensor):
+        raise PipelineError(
+            f"the module '{path}' gives a {type(output).__name__}, no tensor: name one that does, "
+            "such as a part of it."
+        )
+    return output
 
 
 def _unused(path: str) -> str:
