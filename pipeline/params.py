@@ -238,6 +238,7 @@ class TrainBaselineParams:
     learning_rate: Positive
     latent: Count
     warm_start: bool
+    discriminator_start: NonNegativeInt
     validate_every: Count
 
 
@@ -782,6 +783,9 @@ def _check_settings(file: str, settings: ScaleParams, run: _RunParams) -> None:
     for name, autoencoder in settings.train_autoencoder.items():
         if isinstance(autoencoder, TrainImageAutoencoderParams):
             _check_autoencoder(file, name, autoencoder, settings.prepare[name].size)
+            _check_discriminator(file, ("train_autoencoder", name), autoencoder)
+    for name, baseline in settings.train_baseline.items():
+        _check_discriminator(file, ("train_baseline", name), baseline)
     _check_unseen(file, settings, run)
     for name, editor in settings.train_stargan.items():
         size, layers = settings.prepare[name].size, editor.critic_layers
@@ -859,6 +863,16 @@ def _check_autoencoder(
             "perceptual above 0 needs the folder with the weights of VGG-16, or set perceptual "
             "to 0."
         )
+
+
+def _check_discriminator(
+    file: str,
+    where: tuple[str, ...],
+    training: TrainImageAutoencoderParams | TrainBaselineParams,
+) -> None:
+    if training.discriminator_start >= training.steps:
+        words = f"below {training.steps}, the number of steps, or 0 for no discriminator"
+        raise _bad(file, (*where, "discriminator_start"), training.discriminator_start, words)
 
 
 def _check_species(file: str, settings: ScaleParams) -> None:

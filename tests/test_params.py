@@ -244,6 +244,14 @@ BAD = [
     (LAPTOP, "train_evaluator.animals.numbers", ["species"], "none of which train_evaluator"),
     (LAPTOP, "train_cinn.alexnet-fc7.batch_size", 48001, "it must be at most 48000, the number"),
     (LAPTOP, "train_baseline.dosovitskiy-fc7.batch_size", 48001, "it must be at most 48000"),
+    (LAPTOP, "train_baseline.dosovitskiy-fc7.discriminator_start", 1000, "must be below 1000, the"),
+    (LAPTOP, "train_autoencoder.faces.discriminator_start", 6500, "must be below 6500, the number"),
+    (
+        LAPTOP,
+        "extract.alexnet.layers.alexnet-fc7",
+        [4, 4],
+        "it must be a list of one number or thr",
+    ),
     (LAPTOP, f"{FACENET}.width", 0.3, "width is 0.3; it must be a multiple of 0.0625 above 0"),
     (LAPTOP, f"{FACENET}.width", 0, "width is 0; it must be a multiple of 0.0625 above 0"),
     (

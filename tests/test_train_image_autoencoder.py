@@ -58,6 +58,7 @@ BASELINE = TrainBaselineParams(
     batch_size=8,
     learning_rate=2e-3,
     latent=8,
+    discriminator_start=0,
     warm_start=False,
     validate_every=6,
 )
@@ -227,6 +228,25 @@ def test_the_discriminator_waits_for_its_start_and_counts_through_a_checkpoint()
     assert [value > 0 for value in values] == [False, False, False, True, True]
 
 
+def test_the_discriminators_first_updates_are_no_larger_than_adams_own() -> None:
+    """Zero gradients while it rests would use up the correction of Adam's averages.
+
+    That makes updates smaller at first, and larger from a rest of about 105 updates on.
+    """
+    rate, start = 1e-3, 150
+    training, images, z = painting(start=start)
+    optimizer = make_optimizer("adam", training, training.critic.log_gamma, rate)
+    assert training.critic.discriminator is not None
+    weights = list(training.critic.discriminator.parameters())
+    before = [weight.detach().clone() for weight in weights]
+    for update in range(start + 1):
+        optimizer.zero_grad()
+        losses(training, images, z)["loss"].backward()
+        optimizer.step()
+        moved = max((now - then).abs().max() for now, then in zip(weights, before, strict=True))
+        assert moved == 0 if update < start else 0 < moved <= 1.01 * rate
+
+
 def test_only_its_own_passes_move_the_discriminators_averages() -> None:
     training, images, z = painting(start=1)
     losses(training, images, z)
@@ -340,6 +360,22 @@ def test_an_inversion_learns(tmp_path: Path) -> None:
     assert result["mse"] < 0.6 * blank
     assert result["distance"] == pytest.approx(result["mse"])
     assert not model.training
+
+
+def test_an_inversion_has_a_discriminator_by_its_own_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts = []
+
+    def critic(start: int, width: int) -> Critic:
+        starts.append(start)
+        return Critic(start, width)
+
+    monkeypatch.setattr(image_autoencoder, "Critic", critic)
+    model = InversionDecoder(**inversion_arguments(BASELINE, SETTINGS, 32, (6, 1, 1)))
+    model.standardize.fit(TRAIN.z.flatten(1))
+    invert(tmp_path, model, steps=4, discriminator_start=3)
+    assert starts == [3] and SETTINGS.discriminator_start == 0
 
 
 def test_representations_of_other_images_are_told(tmp_path: Path) -> None:

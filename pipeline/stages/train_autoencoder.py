@@ -27,13 +27,14 @@ def train_autoencoder(params: Params, item: str, device: torch.device) -> None:
     checkpoints = open_checkpoints("train_autoencoder", item, (settings, params.seed), inputs)
     log = paths.training(params.scale, "train_autoencoder", item)
     digits = isinstance(settings, TrainDigitsAutoencoderParams)
+    rests = not digits and settings.discriminator_start > 0  # the discriminator, until it begins
     train: Any = train_digits_autoencoder if digits else train_image_autoencoder
     model, validation = train(
         _images(folders, "train"),
         _images(folders, "validation"),
         settings,
         seed=params.seed,
-        fabric=make_fabric(device, mixed=True),
+        fabric=make_fabric(device, mixed=True, alternating=rests),
         checkpoints=checkpoints,
         log=TrainingLog(log.parent, log.name),
     )

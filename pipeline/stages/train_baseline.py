@@ -30,7 +30,7 @@ def train_baseline(params: Params, item: str, device: torch.device) -> None:
     features = paths.representations(row.network, row.layer)
     step = read_json(features / "config.json")["steps"][-1]
     inputs = [*data_files(data), *posterior_files(encoded, "train")]
-    inputs += [representations_file(features, step, "train")]
+    inputs += [representations_file(features, step, split) for split in ("train", "validation")]
     inputs += [paths.autoencoder(row.dataset) / "model.safetensors"]
     checkpoints = open_checkpoints("train_baseline", item, (settings, metric, params.seed), inputs)
     log = paths.training(params.scale, "train_baseline", item)
@@ -55,7 +55,7 @@ def train_baseline(params: Params, item: str, device: torch.device) -> None:
         settings,
         metric,
         seed=params.seed,
-        fabric=make_fabric(device, mixed=True),
+        fabric=make_fabric(device, mixed=True, alternating=settings.discriminator_start > 0),
         checkpoints=checkpoints,
         log=TrainingLog(log.parent, log.name),
     )

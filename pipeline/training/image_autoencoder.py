@@ -223,7 +223,7 @@ def _fit(
     checkpoints: CheckpointFolder,
     log: TrainingLog,
 ) -> FitResult:
-    critic = Critic(metric.discriminator_start, metric.encoder_width)
+    critic = Critic(settings.discriminator_start, metric.encoder_width)
     training = Decoding(model, critic).to(fabric.device)
     result = fit(
         training,

@@ -76,9 +76,7 @@ class Critic(nn.Module):
                 told = self._told(self.discriminator, images, reconstructions)
                 loss = loss + weight * fooled + told
                 result |= {"discriminator": told.detach(), "discriminator_weight": weight}
-            else:  # a gradient of zero, for trainings in several processes expect one of each
-                zero = sum(p.sum() for p in self.discriminator.parameters())
-                loss = loss + 0 * zero
+            else:  # no gradient, not one of zero: it would use up Adam's correction of its averages
                 nothing = torch.zeros_like(result["log_gamma"])
                 result |= {"discriminator": nothing, "discriminator_weight": nothing}
         if self.training and torch.is_grad_enabled():
