@@ -197,6 +197,16 @@ def test_actnorm_normalises_the_first_training_batch_only(shape):
     torch.testing.assert_close(norm.state_dict(), before, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize(("mean", "std"), [(5.0, 0.2), (10.0, 0.5)])
+def test_actnorm_measures_in_single_precision(mean, std):
+    """The mean of bfloat16 values, rounded to bfloat16, may be a standard deviation off."""
+    torch.manual_seed(0)
+    x = (mean + std * torch.randn(512, 3)).bfloat16()
+    value = ActNorm(3).normalize(x)
+    torch.testing.assert_close(value.float().mean(0), torch.zeros(3), atol=1e-2, rtol=0)
+    torch.testing.assert_close(value.float().std(0), torch.ones(3), atol=1e-2, rtol=0)
+
+
 @pytest.mark.parametrize("x", [torch.full((4, 2), 3.0), torch.tensor([[3.0, 3.0]])])
 def test_actnorm_only_shifts_a_constant_channel(x):
     norm = ActNorm(2)

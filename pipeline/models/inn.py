@@ -61,6 +61,8 @@ class ActNorm(nn.Module):
     @torch.no_grad()
     def _initialize(self, x: Tensor) -> None:
         channels = x.transpose(0, 1).flatten(1)
+        # In bfloat16 the mean of values that are large beside their spread would be far off.
+        channels = channels.to(torch.promote_types(x.dtype, torch.float32))
         mean = _mean_over_processes(channels.mean(1))
         variance = _mean_over_processes((channels - mean[:, None]).square().mean(1))
         std = variance.sqrt()
