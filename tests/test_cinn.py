@@ -10,6 +10,7 @@ import torch
 from scipy.stats import kstest
 from torch import Tensor
 
+from pipeline.errors import PipelineError
 from pipeline.evaluation.sampling import crossed_factors, crossed_samples, decode_images
 from pipeline.models.autoencoder import DigitsAutoencoder
 from pipeline.models.inn import ConditionalINN, SemanticINN
@@ -175,6 +176,28 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[ConditionalINN, A
         log=TrainingLog(None, "t"),
     )
     return model, result
+
+
+@pytest.mark.parametrize(("train", "held_out"), [(30, 20), (40, 10)])
+def test_representations_of_other_images(train: int, held_out: int) -> None:
+    posterior, _ = gaussian(40, seed=0)
+    validation, _ = gaussian(20, seed=1)
+    with pytest.raises(PipelineError) as caught:
+        train_conditional_inn(
+            build_cinn(2, (1,), 8, blocks=1, width=8, depth=0),
+            posterior,
+            gaussian(train, seed=0)[1],
+            validation,
+            gaussian(held_out, seed=1)[1],
+            SETTINGS,
+            seed=0,
+            fabric=make_fabric("cpu"),
+            checkpoints=CheckpointFolder(Path("nowhere")),
+            log=TrainingLog(None, "t"),
+        )
+    assert str(caught.value) == (
+        f"{train} and {held_out} representations for 40 and 20 images: extract them again."
+    )
 
 
 @pytest.mark.parametrize("z", [-1.5, 0.0, 1.0])

@@ -116,9 +116,11 @@ def made_up(groups: Tensor, seed: int) -> tuple[tuple[Tensor, Tensor], Tensor]:
     return (mean, torch.full_like(mean, 0.05)), concept
 
 
-def train(groups: Tensor, settings: TrainSemanticParams, folder: Path) -> tuple[Any, Any]:
+def train(
+    groups: Tensor, settings: TrainSemanticParams, folder: Path, held_out_groups: int = 200
+) -> tuple[Any, Any]:
     posterior, concept = made_up(groups, seed=0)
-    held_out = torch.arange(600) % 200
+    held_out = torch.arange(600) % held_out_groups
     validation, truth = made_up(held_out, seed=10)
     model, result = train_semantic_inn(
         posterior,
@@ -156,3 +158,8 @@ def test_a_factor_without_pairs_is_told(tmp_path: Path) -> None:
         PipelineError, match="the concept 'thing' has only one image with the value"
     ):
         train(torch.arange(4000), dataclasses.replace(SETTINGS, steps=1), tmp_path)
+
+
+def test_a_factor_without_held_out_pairs_is_told(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match="no two of the 600 validation images share the conce"):
+        train(torch.arange(4000) % 12, SETTINGS, tmp_path, held_out_groups=600)

@@ -32,7 +32,8 @@ def train_generator(params: Params, item: str, device: torch.device) -> None:
     metrics: dict[str, Any] = {}
     config: dict[str, Any]
     encoded, data = paths.posteriors(item), paths.prepared(item)
-    inputs = [*posterior_files(encoded, "train"), data / "ground_truth.parquet"]
+    inputs = [file for split in ("train", "validation") for file in posterior_files(encoded, split)]
+    inputs.append(data / "ground_truth.parquet")
     if settings.start == "semantic":
         inputs.append(paths.semantic(item) / "model.safetensors")
     checkpoints = open_checkpoints("train_generator", item, (settings, params.seed), inputs)
@@ -60,7 +61,8 @@ def train_generator(params: Params, item: str, device: torch.device) -> None:
             log=TrainingLog(log.parent, log.name),
         )
         state, config = inn.state_dict(), {"kind": "invertible", "model": arguments}
-        metrics = {"best_step": result.best_step, **result.history[-1]}
+        best = next(entry for entry in result.history if entry["step"] == result.best_step)
+        metrics = {"best_step": result.best_step, **best}
     with new_folder(paths.generator()) as folder:
         write_safetensors(folder / "model.safetensors", state)
         write_json(folder / "config.json", config)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pipeline.datasets.features import Posterior
 from pipeline.datasets.pairs import Partners
+from pipeline.errors import PipelineError
 from pipeline.models.autoencoder import sample_posterior
 from pipeline.models.inn import SemanticINN
 from pipeline.params import TrainSemanticParams
@@ -75,8 +76,15 @@ def train_semantic_inn(
     `concepts` hold each image's value (R,) int64: images with the same value form the pairs. To
     every image of a batch a partner is drawn for every concept whose values are so many that a
     batch would hold no pair of them; then all pairs of the batch count, which for few values are
-    many more than the images. Held-out pairs decide when to stop.
+    many more than the images. Held-out pairs decide when to stop. Raises PipelineError as
+    `Partners` does, and for a concept that no two held-out images share.
     """
+    for name, values in validation_concepts.items():
+        if len(values.unique()) == len(values):
+            raise PipelineError(
+                f"no two of the {len(values)} validation images share the concept '{name}': use "
+                "more of them, or leave it out of train_semantic."
+            )
     dimensions = posterior[0].shape[1]
     model = SemanticINN(
         dimensions, dict(sizes), settings.blocks, settings.width, settings.depth, seed=seed
