@@ -12,14 +12,22 @@ import pytest
 import torch
 from torch import nn
 
+from pipeline import paths
+from pipeline.datasets.animals import prepare_animals
+from pipeline.datasets.splits import load_split
 from pipeline.errors import PipelineError
 from pipeline.networks import weights
+from pipeline.networks.loading import build_network, builder_arguments, load_network
 from pipeline.networks.weights import PUBLISHED, PublishedWeights, published_weights
+from pipeline.params import Params, load_params
+from pipeline.stages.train_network import train_network
+from pipeline.storage import read_json, write_parquet
 from pipeline.torchvision_compat import torchvision
 
 # isort: split
 from facenet_pytorch.models import inception_resnet_v1
 
+ROOT = Path(__file__).resolve().parents[1]
 STATE = OrderedDict(weight=torch.arange(6.0).view(2, 3), bias=torch.tensor([1.0, -1.0]))
 
 TORCHVISION = sorted(set(PUBLISHED) - {"facenet", "resnet50_stylized"})
@@ -55,6 +63,11 @@ def test_the_files_are_those_torchvision_names(name: str) -> None:
 def test_the_file_of_facenet_is_the_one_its_library_names() -> None:
     source = inspect.getsource(inception_resnet_v1.load_weights)
     assert PUBLISHED["facenet"].url in source
+
+
+def test_weights_that_are_not_known(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match="no weights of squeezenet are known: describe their"):
+        published_weights("squeezenet", tmp_path)
 
 
 @pytest.mark.parametrize("zipped", [True, False])
@@ -171,3 +184,57 @@ def test_tensors_that_are_no_state_dict(
     publish(path, monkeypatch)
     with pytest.raises(PipelineError, match="holds no plain state dict of tensors"):
         published_weights("made_up", tmp_path)
+
+
+# --- the stage -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def animals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
+    """The settings of an AlexNet whose weights lie in tmp_path, and a few animals it classifies."""
+    monkeypatch.chdir(tmp_path)
+    params = load_params(ROOT)
+    sizes = {"size": 32, "train": 12, "validation": 2, "test": 5, "reference": 1}
+    settings = replace(params.settings.prepare["animals"], **sizes)
+    folder = paths.prepared("animals")
+    folder.mkdir(parents=True)
+    truth = prepare_animals(settings, 0, folder / "images.npy", threads=1)
+    write_parquet(folder / "ground_truth.parquet", truth)
+    network = replace(params.settings.train_network["alexnet"], weights=str(tmp_path), hidden=16)
+    settings = replace(params.settings, train_network={"alexnet": network})
+    return replace(params, settings=settings)
+
+
+def own_weights(params: Params, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> nn.Module:
+    """Publish a network of the data set's classes as that of `params`; return it."""
+    classes = 1 + int(load_split(paths.prepared("animals"), "train").label.max())
+    settings = replace(params.settings.train_network["alexnet"], **changes)
+    network = build_network("alexnet", **builder_arguments("alexnet", settings, classes))
+    torch.save(network.state_dict(), "own.pth")
+    digest = hashlib.sha256(Path("own.pth").read_bytes()).hexdigest()
+    entry = PublishedWeights("https://example.org/own.pth", digest, imagenet=False)
+    monkeypatch.setitem(weights.PUBLISHED, "alexnet", entry)
+    return network
+
+
+def test_weights_of_a_network_of_the_data_sets_classes(
+    animals: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = own_weights(animals, monkeypatch)
+    train_network(animals, "alexnet", torch.device("cpu"))
+    found = load_network(paths.network("alexnet"), torch.device("cpu")).state_dict()
+    assert all(torch.equal(value, found[key]) for key, value in expected.state_dict().items())
+    metrics = read_json(paths.metrics("laptop", "train_network-alexnet"))
+    assert 0 <= metrics["test_accuracy"] <= 1
+
+
+def test_weights_of_another_network_are_told(
+    animals: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_weights(animals, monkeypatch, hidden=24)
+    with pytest.raises(PipelineError) as caught:
+        train_network(animals, "alexnet", torch.device("cpu"))
+    sentence = str(caught.value)
+    assert sentence.startswith("the weights of alexnet in ") and "\n" not in sentence
+    assert "are those of another network (size mismatch for classifier" in sentence
+    assert not paths.network("alexnet").exists()

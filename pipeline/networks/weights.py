@@ -30,6 +30,8 @@ class PublishedWeights:
     """The entry of the file that is the state dict; the file itself if empty."""
     prefix: str = ""
     """How all names begin, which is left out."""
+    imagenet: bool = True
+    """Whether a classifier's outputs are ImageNet's classes, not those of its data set."""
 
     @property
     def file(self) -> str:
@@ -76,8 +78,13 @@ def published_weights(name: str, folder: Path) -> dict[str, Tensor]:
     """Read the state dict of PUBLISHED[name] from `folder`, onto the CPU.
 
     The file is never unpickled before its SHA-256 is known to be right, and then with weights only.
-    Raises PipelineError if it is missing, another file, or not a state dict.
+    Raises PipelineError if none are known, or the file is missing, another, or not a state dict.
     """
+    if name not in PUBLISHED:
+        raise PipelineError(
+            f"no weights of {name} are known: describe their file in PUBLISHED of "
+            "pipeline/networks/weights.py, or set `weights` to null to train it here."
+        )
     weights = PUBLISHED[name]
     path = folder / weights.file
     try:

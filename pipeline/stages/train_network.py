@@ -10,8 +10,9 @@ from pipeline.cli import run_stage
 from pipeline.datasets.carnivores import IMAGENET_CLASS, IMAGENET_CLASSES
 from pipeline.datasets.images import ImageSet
 from pipeline.datasets.splits import data_files, load_split
+from pipeline.errors import PipelineError
 from pipeline.networks.loading import build_network, builder_arguments, checkpoint_file
-from pipeline.networks.weights import published_weights
+from pipeline.networks.weights import PUBLISHED, published_weights
 from pipeline.params import Params, TrainFaceNetParams, TrainResNetParams
 from pipeline.runtime import make_fabric
 from pipeline.storage import new_folder, write_json, write_safetensors
@@ -31,12 +32,22 @@ def train_network(params: Params, item: str, device: torch.device) -> None:
     train, weights = load_split(data, "train"), getattr(settings, "weights", None)
     # What was trained elsewhere has seen nobody of this data set.
     test = load_split(data, "unseen" if recognises and not weights else "test")
-    classes = IMAGENET_CLASSES if weights else int(train.label.max()) + 1
+    published = published_weights(item, Path(weights)) if weights else None
+    imagenet = bool(weights) and PUBLISHED[item].imagenet
+    classes = IMAGENET_CLASSES if imagenet else int(train.label.max()) + 1
     arguments = builder_arguments(item, settings, classes)
     network = build_network(item, **arguments).to(device)
-    if weights:
-        states = {settings.steps: published_weights(item, Path(weights))}
-        if not recognises:
+    if published is not None:
+        try:
+            network.load_state_dict(published)
+        except RuntimeError as error:
+            raise PipelineError(
+                f"the weights of {item} in {weights} are those of another network "
+                f"({str(error).splitlines()[-1].strip()}): correct its settings in train_network, "
+                "or its entry in pipeline/networks/weights.py."
+            ) from error
+        states = {settings.steps: published}
+        if imagenet and not recognises:
             assert isinstance(test, ImageSet)
             test = test.relabelled(IMAGENET_CLASS)
     else:
