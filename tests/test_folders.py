@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,32 @@ def test_the_longer_side_is_cropped(tmp_path: Path, wide: bool) -> None:
     for third, place in enumerate((0.0, 0.5, 1.0)):
         inside = load(tmp_path / "row.png", place)[2:-2, 2:-2]  # edges blend with what lies beyond
         assert (inside[..., third] == 255).all() and inside.sum() == inside[..., third].sum()
+
+
+def lying(tags: dict[int, str]) -> bytes:
+    """EXIF data of orientation 6, with further tags as text, little endian."""
+    texts = {tag: text.encode() + b"\0" for tag, text in tags.items()}
+    end = 8 + 2 + 12 * (1 + len(tags)) + 4
+    entries, rest = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0), b""
+    for tag, text in texts.items():
+        entries += struct.pack("<HHII", tag, 2, len(text), end + len(rest))
+        rest += text
+    head = struct.pack("<2sHIH", b"II", 42, 8, 1 + len(tags))
+    return b"Exif\0\0" + head + entries + struct.pack("<I", 0) + rest
+
+
+@pytest.mark.parametrize("tags", [{}, {0x0101: "inches"}])
+def test_photographs_stand_upright(tmp_path: Path, tags: dict[int, str]) -> None:
+    """A camera that is held upright stores its image lying, and says so (EXIF orientation 6).
+
+    Another tag of a wrong type is no reason to refuse an image.
+    """
+    array = np.zeros((64, 64, 3), np.uint8)
+    array[:, :32] = 255
+    exif = lying(tags)
+    Image.fromarray(array).save(tmp_path / "lying.jpg", exif=exif)
+    upright = load(tmp_path / "lying.jpg", 0.5)
+    assert upright[:6].min() > 240 and upright[-6:].max() < 15
 
 
 def test_images_are_averaged_when_they_shrink(tmp_path: Path) -> None:
@@ -311,6 +338,7 @@ def test_a_missing_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("inside", [(), ("cat", "dog")])
 def test_an_empty_folder(tmp_path: Path, inside: tuple[str, ...]) -> None:
     (tmp_path / "empty").mkdir()
+    save(tmp_path / "empty" / ".thumbnails" / "1.jpg")
     for name in inside:
         (tmp_path / "empty" / name).mkdir()
     assert f"{tmp_path / 'empty'} holds no images in folders named after their classes" in refused(
@@ -345,6 +373,14 @@ def test_validation_images_of_imagenet_that_are_not_sorted(imagenet: Path, tmp_p
     assert f"{imagenet} has a folder train but none named val" in refused(imagenet, tmp_path)
     save(imagenet / "val" / "ILSVRC2012_val_00000001.JPEG")
     assert "has no images of 149 of the 149 carnivores" in refused(imagenet, tmp_path)
+
+
+def test_folders_train_and_val_of_other_classes(tmp_path: Path) -> None:
+    for part in ("train", "val"):
+        save(tmp_path / "own" / part / "cat" / "1.jpg")
+    sentence = refused(tmp_path / "own", tmp_path)
+    assert sentence.startswith(f"{tmp_path / 'own' / 'train'} has none of the carnivores of Image")
+    assert f"such as {tmp_path / 'own' / 'train'}, in prepare.animals.folders" in sentence
 
 
 def test_a_missing_class_of_awa2(awa2: Path, tmp_path: Path) -> None:

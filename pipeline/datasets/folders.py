@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
+from PIL import Image, ImageOps
 
 from pipeline.datasets.carnivores import CARNIVORES
 from pipeline.errors import PipelineError
@@ -35,6 +35,7 @@ __all__ = [
     "load_images",
     "prepare_photographs",
     "split_images",
+    "upright",
     "write_images",
 ]
 
@@ -103,7 +104,7 @@ def _list_folder(folder: Path, section: str) -> pd.DataFrame:
     elif (root / "annotations").is_dir():
         source, rows = "pets", _list_pets(root)
     elif (root / "train").is_dir():
-        source, rows = "imagenet", _list_imagenet(root)
+        source, rows = "imagenet", _list_imagenet(root, section)
     else:
         source, rows = "classes", _list_classes(root, section)
     paths, species, held_out = zip(*rows, strict=True)
@@ -121,7 +122,14 @@ def _list_folder(folder: Path, section: str) -> pd.DataFrame:
 Row = tuple[Path, str, bool]  # path, species, held out
 
 
-def _list_imagenet(root: Path) -> list[Row]:
+def _list_imagenet(root: Path, section: str) -> list[Row]:
+    if not any((root / "train" / name).is_dir() for name in CARNIVORES):
+        raise PipelineError(
+            f"{root / 'train'} has none of the carnivores of ImageNet: for photographs of your "
+            f"own, name the folders that hold a folder per class, such as {root / 'train'}, in "
+            f"{section}.folders; for ImageNet, unpack ILSVRC2012_img_train.tar there, one folder "
+            "per class."
+        )
     rows: list[Row] = []
     for part, archive in (("train", "ILSVRC2012_img_train.tar"), ("val", "ILSVRC2012_img_val.tar")):
         if not (root / part).is_dir():
@@ -181,7 +189,8 @@ def _list_pets(root: Path) -> list[Row]:
 
 
 def _list_classes(root: Path, section: str) -> list[Row]:
-    classes = sorted(path for path in root.iterdir() if path.is_dir())
+    folders = sorted(path for path in root.iterdir() if path.is_dir())
+    classes = [path for path in folders if not path.name.startswith(".")]
     rows = [
         (image, CARNIVORES.get(path.name, path.name), False)
         for path in classes
@@ -330,10 +339,18 @@ def load_images(
             yield np.stack(list(pool.map(lambda job: _square(job[0], job[1], size, crop), batch)))
 
 
+def upright(image: Image.Image) -> Image.Image:
+    """An opened image in RGB, turned as its EXIF data say."""
+    image.getexif()
+    # Turning would write the data anew, which fails where a tag has a wrong type.
+    image.info.pop("exif", None)
+    return ImageOps.exif_transpose(image).convert("RGB")
+
+
 def _square(path: Path, place: float, size: int, crop: int | None) -> np.ndarray:
     try:
         with Image.open(path) as image:
-            colour = image.convert("RGB")
+            colour = upright(image)
     except Exception as error:  # each format has its own for damaged files
         raise _unreadable(path, error) from error
     width, height = colour.size

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 
 from pipeline import paths
 from pipeline.datasets.features import load_posterior
+from pipeline.datasets.folders import upright
 from pipeline.errors import PipelineError
 from pipeline.evaluation.edits import (
     attribute_values,
@@ -134,8 +135,8 @@ def read_image(file: Path, size: int) -> Pixels:
     """
     try:
         with Image.open(file) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-            return np.array(ImageOps.fit(upright, (size, size), Image.Resampling.BICUBIC))
+            fitted = ImageOps.fit(upright(image), (size, size), Image.Resampling.BICUBIC)
+            return np.array(fitted)
     except FileNotFoundError as error:
         raise PipelineError(f"there is no image {file}: correct its name.") from error
     except Exception as error:  # each format has its own for damaged files
