@@ -27,11 +27,21 @@ command = "@".join(sys.orig_argv).partition("pipeline.stages.")
 if command[1]:
     stage = command[2]
     log, here = open(os.environ["READ_FILES"], "a", buffering=1), os.getcwd()
+    def tell(path):
+        path = os.path.relpath(os.path.join(here, path), here)
+        if path.split("/")[0] in ("data", "models", "reports"):
+            print(stage, path, file=log)
     def watch(event, arguments):
         if event == "open" and isinstance(arguments[0], (str, os.PathLike)):
-            path, mode = os.path.relpath(os.path.join(here, arguments[0]), here), arguments[1]
-            if mode and "r" in mode and path.split("/")[0] in ("data", "models", "reports"):
-                print(stage, path, file=log)
+            if arguments[1] and "r" in arguments[1]:
+                tell(arguments[0])
+        # Arrow opens files by itself, of which Python knows nothing.
+        read = getattr(sys.modules.get("pandas"), "read_parquet", None)
+        if read is not None and read.__name__ != "read_and_tell":
+            def read_and_tell(path, **options):
+                tell(path)
+                return read(path, **options)
+            sys.modules["pandas"].read_parquet = read_and_tell
     sys.addaudithook(watch)
 """
 
