@@ -21,6 +21,10 @@ WITH_VENV = PATH="$(abspath $(VENV))/bin:$$PATH"
 export DVC_NO_ANALYTICS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+ifneq ($(words $(VENV)),1)
+$(error VENV is "$(VENV)": name a folder without spaces)
+endif
+
 # Never remove a folder that is something else.
 NOT_A_VENV = [ ! -e "$(VENV)/pyvenv.cfg" ] && [ -n "$$(find "$(VENV)" -type f 2>/dev/null | head -n 1)" ]
 

@@ -56,6 +56,12 @@ def test_reproduce_runs_the_graph(installed: Path) -> None:
     assert result.stdout == "Done. Open reports/index.html, or read reports/README.md.\n"
 
 
+def test_an_environment_with_a_space_in_its_name_is_refused(copy: Path) -> None:
+    result = make(copy, "-n", "reproduce", f"VENV={copy}/my environment")
+    assert result.returncode == 2
+    assert f'VENV is "{copy}/my environment": name a folder without spaces' in result.stderr
+
+
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 def test_in_a_repository_dvc_uses_git(installed: Path) -> None:
     subprocess.run(["git", "init", "-q"], cwd=installed, check=True)
