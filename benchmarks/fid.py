@@ -6,7 +6,7 @@
 Both compute the distance of the same two Gaussians, in turn in one process, from statistics that
 are in memory; the ratio peer / ours is taken in every round. Also the rate of the feature extractor
 efficientnet-lite0, and how its image size was chosen. Needs an otherwise idle machine and
-`pip install pytorch-fid==0.3.0`.
+`pip install -c constraints.txt -e ".[benchmarks]"`.
 """
 
 from __future__ import annotations

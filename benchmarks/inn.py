@@ -1,6 +1,6 @@
 """Training and sampling speed of the conditional INN beside other flow libraries.
 
-    python benchmarks/inn.py --write                     # the table of benchmarks/README.md
+    python benchmarks/inn.py --blocks 4 2 --slot 0.08 --write    # the table of benchmarks/README.md
     python benchmarks/inn.py --widths 512 --blocks 4 --batches 25 --peers FrEIA --rounds 3
 
 Every model is a stack of [ActNorm, affine coupling of both halves, permutation] on 128 features
@@ -336,7 +336,10 @@ def main() -> None:
         head, rest = README.read_text().split(MARKS[0])
         tail = rest.split(MARKS[1])[1]
         versions = ", ".join(f"{name} {version(name)}" for name in ("torch", *settings.peers))
-        note = f"{processor()}, {settings.threads} threads, {settings.rounds} rounds; {versions}."
+        note = (
+            f"{processor()}, {settings.threads} threads, {settings.rounds} rounds of "
+            f"{settings.slot:g} seconds per measurement; {versions}."
+        )
         table = "\n".join(lines)
         README.write_text(f"{head}{MARKS[0]}\n\n{note}\n\n{table}\n\n{MARKS[1]}{tail}")
 

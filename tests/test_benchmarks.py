@@ -1,6 +1,10 @@
-"""The setting of matrix products that the benchmark of the INN compares."""
+"""The benchmarks: that they run, and the setting of matrix products that one compares."""
 
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,3 +40,18 @@ def test_inexact_products_are_refused(matmul: Any) -> None:
     report = use_fast_products(tolerance=0)
     assert not report["enabled"]
     assert matmul.fp32_precision == before == report["value"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("script", "arguments", "rows"),
+    [
+        ("inn.py", "--peers --widths 16 --blocks 1 --batches 4 --rounds 1 --slot 0.001", 6),
+        ("fid.py", "--dims 8 --counts 40 --rounds 1 --images 0", 1),
+    ],
+)
+def test_benchmarks_run(repository: Path, script: str, arguments: str, rows: int) -> None:
+    command = [sys.executable, f"benchmarks/{script}", *arguments.split(), "--threads", "1"]
+    result = subprocess.run(command, cwd=repository, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert len(re.findall(r"^\| \d", result.stdout, re.MULTILINE)) == rows
