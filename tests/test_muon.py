@@ -51,6 +51,7 @@ def test_a_gradient_of_zero_moves_nothing() -> None:
     assert torch.equal(weight, torch.ones(3, 4))
 
 
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this PyTorch has no Muon")
 @pytest.mark.parametrize("shape", SHAPES)
 def test_matrices_move_as_with_torch_s_muon(shape: tuple[int, int]) -> None:
     """Up to the bfloat16 in which torch computes."""

@@ -9,13 +9,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from pipeline import paths, reproduce
 from pipeline.errors import PipelineError
+from pipeline.params import load_params
 from pipeline.reporting import report
 from pipeline.reproduce import (
     PAGES,
@@ -27,6 +30,7 @@ from pipeline.reproduce import (
     stage_graph,
 )
 
+ROOT = Path(__file__).resolve().parents[1]
 GRAPH = {
     "data": frozenset[str](),
     "network": frozenset({"data"}),
@@ -230,6 +234,30 @@ def small(
 def choose_scale(scale: str) -> None:
     text = re.sub(r"(?m)^scale: \w+$", f"scale: {scale}", Path("params.yaml").read_text())
     Path("params.yaml").write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("device", "gpu", "jobs"),
+    [("cpu", True, 2), ("auto", False, 2), ("auto", True, 1), ("cuda", True, 1)],
+)
+def test_stages_share_a_cpu_but_no_gpu(
+    monkeypatch: pytest.MonkeyPatch, device: str, gpu: bool, jobs: int
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(reproduce, "available_cores", lambda: 8)
+    assert reproduce._default_jobs(replace(load_params(ROOT), device=device)) == jobs
+    monkeypatch.setattr(reproduce, "available_cores", lambda: 1)
+    assert reproduce._default_jobs(replace(load_params(ROOT), device=device)) == 1
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1"])
+def test_no_jobs_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], jobs: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["reproduce", "--jobs", jobs])
+    with pytest.raises(SystemExit):
+        reproduce.main()
+    assert "--jobs must be at least 1" in capsys.readouterr().err
 
 
 def test_a_second_run_only_looks(
