@@ -61,6 +61,24 @@ class Interrupted(TrainingLog):
                 os.kill(os.getpid(), signal.SIGINT)
 
 
+class Looking(TrainingLog):
+    """Notes where large blocks of memory lie: the pools they were taken from."""
+
+    def __init__(self, least: int) -> None:
+        super().__init__(None, "training")
+        self.least = least
+        self.pools: set[tuple[int, int]] = set()
+
+    def advance(self) -> None:
+        super().advance()
+        for segment in torch.cuda.memory_snapshot():
+            if any(
+                block["state"] == "active_allocated" and block["size"] >= self.least
+                for block in segment["blocks"]
+            ):
+                self.pools.add(segment["segment_pool_id"])
+
+
 def cinn(**options: Any) -> nn.Module:
     model = build_cinn(2, (1,), 16, blocks=4, width=24, depth=1).cuda()
     posterior, z = gaussian(1000, seed=0)
@@ -178,3 +196,11 @@ def test_a_second_training_while_the_first_model_is_alive(tmp_path: Path) -> Non
         torch.testing.assert_close(back, v, rtol=1e-4, atol=1e-4)
         assert all(parameter.grad is None for parameter in models[-1].parameters())
     assert_equal(models[0].state_dict(), models[1].state_dict())
+
+
+def test_no_graph_owns_the_workspaces_that_all_of_them_use(tmp_path: Path) -> None:
+    """They are the only blocks of this size; in the pool of one graph others would overwrite it."""
+    log = Looking(least=32 * 2**20)
+    options = {"seed": 3, "fabric": Fabric(accelerator="cuda", devices=1)}
+    autoencoder(checkpoints=CheckpointFolder(tmp_path), log=log, **options)
+    assert log.pools == {(0, 0)}

@@ -37,6 +37,7 @@ def replayed(modules: Iterable[nn.Module], fabric: Fabric) -> Iterator[None]:
     # The last graph of an earlier training may still be held, by a loss and by cycles. Freed during
     # a recording it would break it; freed later, it takes workspaces along that newer ones use.
     gc.collect()
+    _allocate_workspaces(fabric.device)
     replays = [_Replay(module) for module in chosen]
     try:
         for module, replay in zip(chosen, replays, strict=True):
@@ -47,6 +48,21 @@ def replayed(modules: Iterable[nn.Module], fabric: Fabric) -> Iterator[None]:
         for module, replay in zip(chosen, replays, strict=True):
             del module.forward
             replay.graph = None  # its memory is free for what follows
+
+
+def _allocate_workspaces(device: torch.device) -> None:
+    """Give products on the stream of recordings their workspaces before one begins.
+
+    cuBLAS keeps a workspace for each thread and stream. Allocated while a module is recorded, it
+    lies in the memory of that module's graph, where activations were that are not needed any more;
+    but the graphs of all modules write to it, those of other modules also while they are needed.
+    """
+    stream = torch.cuda.graph(torch.cuda.CUDAGraph()).capture_stream
+    assert stream is not None
+    stream.wait_stream(torch.cuda.current_stream(device))
+    with torch.cuda.stream(stream):
+        x = torch.ones(16, 16, device=device, requires_grad=True)
+        torch.autograd.grad(torch.addmm(x[0], x, x).sum(), x)  # backward is another thread
 
 
 @contextmanager
