@@ -27,6 +27,7 @@ class Doubled(nn.Module):
 def stand_in(monkeypatch: pytest.MonkeyPatch, record: Any) -> None:
     monkeypatch.setattr(torch.cuda, "make_graphed_callables", record)
     monkeypatch.setattr(replay, "_side_stream", nullcontext)
+    monkeypatch.setattr(replay, "_allocate_workspaces", lambda _: None)
 
 
 @pytest.fixture
@@ -55,6 +56,21 @@ def test_updates_after_the_first_are_replayed(recorded: list[Any]) -> None:
         assert torch.equal(sample, x) and sample.data_ptr() != x.data_ptr()
         assert sample.requires_grad and module.calls == 2
     assert torch.equal(module(x), 2 * x)
+
+
+def test_every_training_has_its_workspaces_before_it_records(
+    recorded: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before: list[int] = []
+    monkeypatch.setattr(replay, "_allocate_workspaces", lambda _: before.append(len(recorded)))
+    for _ in range(2):
+        with replayed([Doubled()], GPU):
+            pass
+        module, x = Doubled(), torch.ones(4)
+        with replayed([module], GPU):
+            module(x)
+            module(x)
+    assert before == [0, 0, 1, 1]
 
 
 def test_other_calls_run_as_usual(recorded: list[Any]) -> None:
