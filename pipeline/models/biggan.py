@@ -29,7 +29,7 @@ class ChannelNorm(ActNorm):
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         """Normalise x (B, C, H, W) per channel; same shape."""
         if self.training and self._pending:
-            self._initialize(x.detach().float())
+            self._initialize(x.detach())
         return _affine(x, self.log_scale.exp(), self.shift)
 
 
@@ -42,7 +42,7 @@ class ConditionalNorm(ActNorm):
     def forward(self, x: Tensor, gain: Tensor, bias: Tensor) -> Tensor:  # type: ignore[override]
         """Normalise x (B, C, H, W) with gain and bias, both (B, C); same shape."""
         if self.training and self._pending:
-            self._initialize(x.detach().float())
+            self._initialize(x.detach())
         gain = 1 + gain.float()
         return _affine(
             x, self.log_scale.exp() * gain, torch.addcmul(bias.float(), self.shift, gain)
