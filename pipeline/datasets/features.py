@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.errors import PipelineError
 from pipeline.storage import new_array, read_array, write_npy
 
 __all__ = [
     "Posterior",
+    "check_numbers",
     "load_posterior",
     "load_representations",
     "new_representations",
@@ -26,9 +28,9 @@ Posterior = tuple[Tensor, Tensor]
 """Mean and variance of z_bar for every image: (R, N) each."""
 
 
-def posterior_files(folder: Path, split: str) -> list[Path]:
-    """Where a split's posterior is stored."""
-    return [folder / f"{split}-{moment}.npy" for moment in ("mean", "variance")]
+def posterior_files(folder: Path, *splits: str) -> list[Path]:
+    """Where the posteriors of splits are stored: for each, the file of the mean comes first."""
+    return [folder / f"{split}-{part}.npy" for split in splits for part in ("mean", "variance")]
 
 
 def save_posterior(folder: Path, split: str, posterior: Posterior) -> None:
@@ -56,6 +58,15 @@ def new_representations(folder: Path, step: int, split: str, shape: Sequence[int
 def load_representations(folder: Path, step: int, split: str) -> Tensor:
     """Read z (R, ...) float16 of a split at a training step of the network."""
     return _tensor(representations_file(folder, step, split))
+
+
+def check_numbers(z: Sized, validation_z: Sized, images: Sized, validation_images: Sized) -> None:
+    """Raise PipelineError where there are more or fewer representations than images."""
+    if len(z) != len(images) or len(validation_z) != len(validation_images):
+        raise PipelineError(
+            f"{len(z)} and {len(validation_z)} representations for {len(images)} and "
+            f"{len(validation_images)} images: extract them again."
+        )
 
 
 def _tensor(file: Path) -> Tensor:

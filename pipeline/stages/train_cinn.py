@@ -31,14 +31,13 @@ def train_cinn(params: Params, item: str, device: torch.device) -> None:
     encoded, features = paths.posteriors(layer.dataset), paths.representations(layer.features, item)
     steps = read_json(features / "config.json")["steps"]
     semantic = paths.semantic(layer.dataset)
-    inputs = [semantic / "model.safetensors"]
-    for split in ("train", "validation"):
-        inputs += posterior_files(encoded, split)
-        inputs += [representations_file(features, step, split) for step in steps]
+    splits = ("train", "validation")
+    inputs = [semantic / "model.safetensors", *posterior_files(encoded, *splits)]
+    inputs += [representations_file(features, step, split) for split in splits for step in steps]
     checkpoints = open_checkpoints("train_cinn", item, (settings, params.seed), inputs)
     log = paths.training(params.scale, "train_cinn", item)
     fabric = make_fabric(device)
-    posterior, validation = (load_posterior(encoded, split) for split in ("train", "validation"))
+    posterior, validation = (load_posterior(encoded, split) for split in splits)
     e = load_semantic(semantic)
     size = read_json(semantic / "config.json")
     base = {name: size[name] for name in ("blocks", "width", "depth")}

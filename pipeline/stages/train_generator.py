@@ -32,8 +32,7 @@ def train_generator(params: Params, item: str, device: torch.device) -> None:
     metrics: dict[str, Any] = {}
     config: dict[str, Any]
     encoded, data = paths.posteriors(item), paths.prepared(item)
-    inputs = [file for split in ("train", "validation") for file in posterior_files(encoded, split)]
-    inputs.append(data / "ground_truth.parquet")
+    inputs = [*posterior_files(encoded, "train", "validation"), data / "ground_truth.parquet"]
     if settings.start == "semantic":
         inputs.append(paths.semantic(item) / "model.safetensors")
     checkpoints = open_checkpoints("train_generator", item, (settings, params.seed), inputs)

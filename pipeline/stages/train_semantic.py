@@ -19,8 +19,7 @@ def train_semantic(params: Params, item: str, device: torch.device) -> None:
     """Train the semantic INN e of a data set."""
     settings = params.settings.train_semantic[item]
     data, encoded = paths.prepared(item), paths.posteriors(item)
-    inputs = [file for split in ("train", "validation") for file in posterior_files(encoded, split)]
-    inputs.append(data / "ground_truth.parquet")
+    inputs = [*posterior_files(encoded, "train", "validation"), data / "ground_truth.parquet"]
     checkpoints = open_checkpoints("train_semantic", item, (settings, params.seed), inputs)
     log = paths.training(params.scale, "train_semantic", item)
     images = {split: load_split(data, split) for split in ("train", "validation")}

@@ -9,8 +9,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from pipeline.datasets.features import Posterior
-from pipeline.errors import PipelineError
+from pipeline.datasets.features import Posterior, check_numbers
 from pipeline.models.autoencoder import sample_posterior
 from pipeline.models.inn import ConditionalINN, SemanticINN
 from pipeline.models.loading import build_cinn
@@ -83,12 +82,7 @@ def train_conditional_inn(
     which state is kept. Logged on held-out data besides: `square`, the mean of v^2 (1 if v is
     standard normal). Raises PipelineError for other numbers of representations than of images.
     """
-    images = (len(posterior[0]), len(validation_posterior[0]))
-    if (len(z), len(validation_z)) != images:
-        raise PipelineError(
-            f"{len(z)} and {len(validation_z)} representations for {images[0]} and {images[1]} "
-            "images: extract them again."
-        )
+    check_numbers(z, validation_z, posterior[0], validation_posterior[0])
     optimizer = torch.optim.AdamW(
         [parameter for parameter in model.parameters() if parameter.requires_grad],
         lr=settings.learning_rate,

@@ -9,6 +9,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from pipeline.datasets.features import check_numbers
 from pipeline.datasets.images import Images, Pixels
 from pipeline.errors import PipelineError
 from pipeline.models.biggan import ResBlock
@@ -150,11 +151,7 @@ def train_inversion_decoder(
     z (R, *shape) are the representations of the R images of `train`. Returns the last validation:
     `mse` and `distance`, as `train_image_autoencoder`.
     """
-    if len(z) != len(train) or len(validation_z) != len(validation):
-        raise PipelineError(
-            f"{len(z)} and {len(validation_z)} representations for {len(train)} and "
-            f"{len(validation)} images: extract them again."
-        )
+    check_numbers(z, validation_z, train, validation)
     model.to(fabric.device)
     distance = _distance(metric, fabric.device)
 
