@@ -149,7 +149,8 @@ def train_inversion_decoder(
     """Train D&B's decoder, in place: z to its image, under the autoencoder's image metric.
 
     z (R, *shape) are the representations of the R images of `train`. Returns the last validation:
-    `mse` and `distance`, as `train_image_autoencoder`.
+    `mse` and `distance`, as `train_image_autoencoder`. Raises PipelineError for other numbers of
+    representations than of images.
     """
     check_numbers(z, validation_z, train, validation)
     model.to(fabric.device)
