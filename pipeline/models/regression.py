@@ -51,7 +51,9 @@ class LinearPrediction(nn.Module):
 
     def fit(self, z: Tensor, z_bar: Tensor) -> None:
         """Find the coefficients from z (R, *shape) and z_bar (R, features) of the same images."""
-        inputs = torch.cat([self._flat(part) for part in z.split(ROWS)])
+        inputs = torch.empty(len(z), self.linear.in_features)
+        for rows, part in zip(inputs.split(ROWS), z.split(ROWS), strict=True):
+            rows.copy_(self._flat(part))
         self.standardize.fit(inputs)
         for part in inputs.split(ROWS):  # in place: these are gigabytes
             part.copy_(self.standardize(part))
