@@ -1,6 +1,6 @@
 """The embedding H of a representation z, the condition of the INN t (INV paper A.3, Eq. 16)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 
 import torch
@@ -34,9 +34,9 @@ class Standardize(nn.Module):
     def fit(self, z: Tensor) -> None:
         """Take the statistics from z (R, C, ...); a channel that hardly varies is not blown up."""
         numbers = z.numel() // z.shape[1]  # of each channel
-        mean = torch.stack([_channels(part).sum(1) for part in z.split(ROWS)]).sum(0) / numbers
-        squares = [(_channels(part) - mean[:, None]).square().sum(1) for part in z.split(ROWS)]
-        std = (torch.stack(squares).sum(0) / (numbers - 1)).sqrt()
+        mean = _sums(z, lambda part: part) / numbers
+        squares = _sums(z, lambda part: (part - mean[:, None]).square())
+        std = (squares / (numbers - 1)).sqrt()
         floor = (1e-2 * std.max()).clamp_min(torch.finfo(torch.float32).tiny)
         self.mean.copy_(mean)
         self.scale.copy_(1 / std.clamp_min(floor))
@@ -47,9 +47,14 @@ class Standardize(nn.Module):
         return (z - self.mean.view(shape)) * self.scale.view(shape)
 
 
-def _channels(z: Tensor) -> Tensor:
-    """z (R, C, ...) as (C, numbers), float64."""
-    return z.double().transpose(0, 1).flatten(1)
+def _sums(z: Tensor, summands: Callable[[Tensor], Tensor]) -> Tensor:
+    """Sums (C,) over each channel of z (R, C, ...), of `summands` of (C, numbers); float64."""
+    parts = z.split(ROWS)
+    # In one array: small results between the large copies keep their memory from being used again.
+    sums = torch.empty(len(parts), z.shape[1], dtype=torch.float64, device=z.device)
+    for row, part in zip(sums, parts, strict=True):
+        torch.sum(summands(part.double().transpose(0, 1).flatten(1)), 1, out=row)
+    return sums.sum(0)
 
 
 class VectorEmbedding(nn.Module):
