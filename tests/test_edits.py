@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from pipeline.datasets.attributes import attribute_values
 from pipeline.errors import PipelineError
 from pipeline.evaluation.edits import (
-    attribute_values,
     draw_donors,
     factor_direction,
     factors_of_codes,
@@ -20,7 +20,8 @@ from pipeline.evaluation.edits import (
 from pipeline.evaluation.sampling import decode_images
 from pipeline.models.image_autoencoder import ImageAutoencoder
 from pipeline.models.inn import SemanticINN
-from pipeline.models.stargan import StarGANGenerator, edit_attribute, load_stargan
+from pipeline.models.loading import load_stargan
+from pipeline.models.stargan import StarGANGenerator, edit_attribute
 from pipeline.storage import write_json, write_safetensors
 
 FACTORS = {"Male": 2, "Smiling": 3}
@@ -191,5 +192,5 @@ def test_a_stored_generator(tmp_path) -> None:
     assert not loaded.training and loaded.attributes == ("Smiling", "Male")
     assert torch.equal(loaded(images, told), generator(images, told))
     write_json(tmp_path / "config.json", {**generator.arguments, "width": 8})
-    with pytest.raises(PipelineError, match="belongs to another generator"):
+    with pytest.raises(PipelineError, match="belongs to another model"):
         load_stargan(tmp_path)

@@ -1,4 +1,4 @@
-"""The factors an evaluator reads from images: columns of the ground truth, classes and numbers."""
+"""Attributes and factors of images: columns of the ground truth, classes and numbers."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.errors import PipelineError
 
-__all__ = ["Attributes", "class_values"]
+__all__ = ["Attributes", "attribute_values", "check_both", "class_values"]
 
 
 @dataclass(frozen=True)
 class Attributes:
-    """The factors of R images: index of the class (R,) int64 per factor with classes, and numbers.
+    """What an evaluator reads from R images: factors with classes, and factors that are numbers.
 
-    The index is -1 for a class that is not among the known ones. `numbers` is (R, numbers) float32.
+    `classes` has the index of the class, (R,) int64, for each factor, -1 for one that is not among
+    the known ones. `numbers` is (R, numbers) float32.
     """
 
     classes: dict[str, Tensor]
@@ -39,6 +41,33 @@ class Attributes:
             for name, values in classes.items()
         }
         return cls(codes, torch.tensor(truth[list(numbers)].to_numpy(np.float32)))
+
+
+def attribute_values(truth: pd.DataFrame, names: Sequence[str], data: str) -> pd.DataFrame:
+    """The columns `names` of a ground truth, which are true or false.
+
+    `data` says in words what images these are. Raises PipelineError for a column that is missing or
+    of another kind, or has one value only.
+    """
+    known = list(truth.select_dtypes("bool"))
+    for name in names:
+        if name not in known:
+            raise PipelineError(
+                f"{data} have no attribute '{name}' that is either true or false: known are "
+                f"{', '.join(known) or 'none'}."
+            )
+        check_both(truth[name].to_numpy(), name, data)
+    return truth[list(names)]
+
+
+def check_both(values: NDArray[np.bool_], name: str, data: str = "these images") -> None:
+    """Raise PipelineError if all `values` (R,) of the attribute `name` are the same, or none is."""
+    if len(values) == 0 or values.all() or not values.any():
+        only = "" if len(values) == 0 else f" {str(bool(values[0])).lower()} in"
+        raise PipelineError(
+            f"the attribute '{name}' is{only} all {len(values)} of {data}, so none differs in it: "
+            "prepare more images, or others, or leave the attribute out."
+        )
 
 
 def class_values(

@@ -15,7 +15,7 @@ from torch import Tensor
 from pipeline.errors import PipelineError
 from pipeline.storage import read_parquet
 
-__all__ = ["ImageSet", "Images", "Mixture", "Pixels", "open_pixels", "to_pixels"]
+__all__ = ["ImageSet", "Images", "Mixture", "Pixels", "open_pixels", "to_images", "to_pixels"]
 
 
 class Pixels(Protocol):
@@ -108,8 +108,7 @@ class ImageSet:
 
     def images(self, indices: Tensor | slice) -> Tensor:
         """The images `indices`: (B, 3, H, W) in [-1, 1], channels last in memory."""
-        pixels = torch.from_numpy(self.pixels(indices))
-        return pixels.permute(0, 3, 1, 2).float().div(127.5).sub(1)
+        return to_images(torch.from_numpy(self.pixels(indices)))
 
     def concepts(self, names: Iterable[str]) -> dict[str, Tensor]:
         """Each image's value (R,) int64 of the concepts named: columns of the ground truth.
@@ -183,6 +182,11 @@ def open_pixels(file: Path, rows: int) -> np.ndarray:
     return array
 
 
+def to_images(pixels: Tensor) -> Tensor:
+    """Images (B, 3, H, W) in [-1, 1], channels last in memory, of pixels (B, H, W, 3) uint8."""
+    return pixels.permute(0, 3, 1, 2).float().div(127.5).sub(1)
+
+
 def to_pixels(images: Tensor) -> Tensor:
-    """Images (B, H, W, 3) uint8 for images (B, 3, H, W) in [-1, 1]."""
+    """Pixels (B, H, W, 3) uint8 of images (B, 3, H, W) in [-1, 1]."""
     return images.float().add(1).mul(127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1)

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from pipeline.datasets.blur import gaussian_blur
-from pipeline.datasets.images import ImageSet
+from pipeline.datasets.images import ImageSet, to_images
 from pipeline.errors import PipelineError
 from pipeline.models.evaluator import Evaluator
 from pipeline.parallel import run_in_threads
@@ -47,7 +47,7 @@ def read_attributes(
     def read(first: int) -> None:
         rows = slice(first, first + batch_size)
         part = torch.from_numpy(np.ascontiguousarray(pixels[rows]))
-        images = part.to(device).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+        images = to_images(part.to(device))
         if blur:
             images = gaussian_blur(images, torch.full((len(images),), blur, device=device))
         best, values = evaluator.read(images)

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from pipeline import paths
+from pipeline.datasets.attributes import attribute_values
 from pipeline.datasets.features import load_posterior
 from pipeline.datasets.folders import upright
+from pipeline.datasets.images import to_images
 from pipeline.errors import PipelineError
 from pipeline.evaluation.edits import (
-    attribute_values,
     factor_direction,
     factors_of_codes,
     images_of_factors,
@@ -110,8 +111,8 @@ class Editor:
     def factors(self, pixels: Pixels) -> torch.Tensor:
         """e(E(x)) of an image (size, size, 3) uint8: (1, N)."""
         device = next(self.e.parameters()).device
-        image = torch.from_numpy(pixels).to(device).permute(2, 0, 1)[None].float()
-        mean, _ = self.autoencoder.encode(image.div(127.5).sub(1))
+        image = to_images(torch.from_numpy(pixels)[None].to(device))
+        mean, _ = self.autoencoder.encode(image)
         return factors_of_codes(self.e, mean)
 
     def images(self, factors: torch.Tensor) -> list[Pixels]:

@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.datasets.images import to_pixels
+from pipeline.datasets.attributes import check_both
+from pipeline.datasets.images import to_images, to_pixels
 from pipeline.errors import PipelineError
 from pipeline.evaluation.encoding import factors_of
 from pipeline.evaluation.sampling import decode_images
@@ -22,7 +23,6 @@ from pipeline.models.stargan import StarGANGenerator, edit_attribute
 from pipeline.parallel import run_in_threads
 
 __all__ = [
-    "attribute_values",
     "draw_donors",
     "factor_direction",
     "factors_of_codes",
@@ -60,7 +60,7 @@ def factor_direction(
     Returns (N,), zero outside that factor. Raises PipelineError if e has no such factor, or all
     images are alike.
     """
-    _check_both(values, name)
+    check_both(values, name)
     columns, has = e.indices(name), torch.tensor(values)
     direction = torch.zeros(factors.shape[1])
     direction[columns] = (factors[has].mean(0) - factors[~has].mean(0))[columns]
@@ -80,23 +80,6 @@ def images_of_factors(e: SemanticINN, autoencoder: Autoencoder, factors: Tensor)
     return decode_images(autoencoder, z_bar)
 
 
-def attribute_values(truth: pd.DataFrame, names: tuple[str, ...], data: str) -> pd.DataFrame:
-    """The columns `names` of a ground truth, which are true or false.
-
-    `data` says in words what images these are. Raises PipelineError for a column that is missing or
-    of another kind, or has one value only.
-    """
-    known = list(truth.select_dtypes("bool"))
-    for name in names:
-        if name not in known:
-            raise PipelineError(
-                f"{data} have no attribute '{name}' that is either true or false, but edits need "
-                f"one for every factor: known are {', '.join(known) or 'none'}."
-            )
-        _check_both(truth[name].to_numpy(), name, data)
-    return truth[list(names)]
-
-
 def draw_donors(
     values: NDArray[np.bool_], name: str, generator: np.random.Generator
 ) -> NDArray[np.intp]:
@@ -104,21 +87,12 @@ def draw_donors(
 
     `values` (R,) are those of the attribute `name`. Raises PipelineError if all are the same.
     """
-    _check_both(values, name)
+    check_both(values, name)
     donors = np.empty(len(values), np.intp)
     for value in (False, True):
         rows = values == value
         donors[rows] = generator.choice(np.flatnonzero(~rows), rows.sum())
     return donors
-
-
-def _check_both(values: NDArray[np.bool_], name: str, data: str = "these images") -> None:
-    if len(values) == 0 or values.all() or not values.any():
-        only = "" if len(values) == 0 else f" {str(bool(values[0])).lower()} in"
-        raise PipelineError(
-            f"the attribute '{name}' is{only} all {len(values)} of {data}, so none differs in it: "
-            "prepare more images, or others."
-        )
 
 
 def negate_with_stargan(
@@ -142,8 +116,7 @@ def negate_with_stargan(
     edited = np.empty_like(pixels)
 
     def negate(rows: slice) -> None:
-        images = torch.tensor(pixels[rows], device=device)
-        images = images.permute(0, 3, 1, 2).float().div(127.5).sub(1)
+        images = to_images(torch.tensor(pixels[rows], device=device))
         made = edit_attribute(generator, images, own[rows].to(device), index)
         edited[rows] = to_pixels(made).cpu().numpy()
 

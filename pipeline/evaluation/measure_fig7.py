@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from pipeline import paths
+from pipeline.datasets.attributes import attribute_values
 from pipeline.datasets.features import load_posterior
 from pipeline.datasets.images import ImageSet
 from pipeline.errors import PipelineError
 from pipeline.evaluation.attributes import read_attributes
 from pipeline.evaluation.edits import (
-    attribute_values,
     draw_donors,
     factors_of_codes,
     images_of_factors,
@@ -27,8 +27,12 @@ from pipeline.evaluation.fig7 import SHOWN, Measured, summarise_fig7
 from pipeline.evaluation.perceptual_features import load_extractor
 from pipeline.evaluation.sampling import decode_images
 from pipeline.evaluation.true_edits import true_edit_distances
-from pipeline.models.loading import load_autoencoder, load_evaluator, load_semantic
-from pipeline.models.stargan import load_stargan
+from pipeline.models.loading import (
+    load_autoencoder,
+    load_evaluator,
+    load_semantic,
+    load_stargan,
+)
 from pipeline.networks.layers import represent_pixels
 from pipeline.networks.loading import load_network
 from pipeline.params import Params

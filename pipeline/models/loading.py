@@ -17,6 +17,7 @@ from pipeline.models.image_autoencoder import ImageAutoencoder
 from pipeline.models.inn import ConditionalINN, InvertibleNetwork, SemanticINN
 from pipeline.models.inversion import InversionDecoder
 from pipeline.models.regression import LinearPrediction
+from pipeline.models.stargan import StarGANGenerator
 from pipeline.storage import read_json, read_tensors
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "load_cinn",
     "load_evaluator",
     "load_semantic",
+    "load_stargan",
     "with_weights",
 ]
 
@@ -57,6 +59,12 @@ def load_semantic(folder: Path) -> SemanticINN:
     config = read_json(folder / "config.json")
     config["factors"] = dict(config["factors"])  # pairs: their order matters, and JSON sorts keys
     model = SemanticINN(**config)
+    return with_weights(model, folder / "model.safetensors")
+
+
+def load_stargan(folder: Path) -> StarGANGenerator:
+    """Read StarGAN's trained generator, in evaluation mode."""
+    model = StarGANGenerator(**read_json(folder / "config.json"))
     return with_weights(model, folder / "model.safetensors")
 
 

@@ -7,15 +7,13 @@ all attributes shall have, not which of them to change.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
-from pipeline.storage import read_json, read_tensors
 
-__all__ = ["StarGANCritic", "StarGANGenerator", "edit_attribute", "load_stargan"]
+__all__ = ["StarGANCritic", "StarGANGenerator", "edit_attribute"]
 
 SLOPE = 0.01  # of the critic's LeakyReLUs
 INSIDE = 0.99
@@ -127,19 +125,6 @@ def edit_attribute(
     wanted = attributes.clone()
     wanted[:, index] = 1 - wanted[:, index]
     return generator(images, wanted)
-
-
-def load_stargan(folder: Path) -> StarGANGenerator:
-    """Read a trained generator, in evaluation mode; PipelineError if its files do not fit."""
-    generator = StarGANGenerator(**read_json(folder / "config.json"))
-    try:
-        generator.load_state_dict(read_tensors(folder / "model.safetensors"))
-    except RuntimeError as error:
-        raise PipelineError(
-            f"{folder / 'model.safetensors'} belongs to another generator than config.json beside "
-            f"it describes; delete {folder} and run `dvc repro` again."
-        ) from error
-    return generator.eval()
 
 
 class _Residual(nn.Module):

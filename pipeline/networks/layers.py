@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.datasets.images import Images
+from pipeline.datasets.images import Images, to_images
 from pipeline.errors import PipelineError
 from pipeline.parallel import run_in_threads
 
@@ -136,13 +136,7 @@ def represent_pixels(
     network: nn.Module, path: str, pixels: np.ndarray, batch_size: int = 256
 ) -> Tensor:
     """z = Phi(x) of images (R, H, W, 3) uint8: (R, ...) on the CPU."""
-    return _represent(
-        network,
-        path,
-        torch.from_numpy(pixels),
-        batch_size,
-        lambda part: part.permute(0, 3, 1, 2).float().div(127.5).sub(1),
-    )
+    return _represent(network, path, torch.from_numpy(pixels), batch_size, to_images)
 
 
 def represent_images(

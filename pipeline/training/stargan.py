@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from pipeline.datasets.attributes import attribute_values
 from pipeline.datasets.images import ImageSet
-from pipeline.errors import PipelineError
 from pipeline.models.stargan import StarGANCritic, StarGANGenerator
 from pipeline.params import TrainStarGANParams
 from pipeline.training.checkpoints import CheckpointFolder
@@ -21,7 +21,6 @@ from pipeline.training.loop import fit, linear_decay
 
 __all__ = [
     "Adversaries",
-    "binary_attributes",
     "classification_loss",
     "gradient_penalty",
     "train_stargan",
@@ -33,21 +32,6 @@ CLASSIFICATION = 1
 """lambda_cls, the weight of the attributes (Eqs. 5 and 6)."""
 BETAS = (0.5, 0.999)  # of Adam
 VALIDATION_BATCH = 100
-
-
-def binary_attributes(data: ImageSet, names: Sequence[str]) -> Tensor:
-    """The named attributes of each image: (R, A) float32 of zeros and ones.
-
-    Raises PipelineError for a name that is no column of truth values in the ground truth.
-    """
-    known = list(data.truth.select_dtypes("bool"))
-    for name in names:
-        if name not in known:
-            raise PipelineError(
-                f"the ground truth has no attribute '{name}' that is either true or false: use "
-                f"some of its columns {', '.join(known) or '(there are none)'} in train_stargan."
-            )
-    return torch.tensor(data.truth[list(names)].to_numpy(np.float32))
 
 
 def classification_loss(logits: Tensor, attributes: Tensor) -> Tensor:
@@ -160,13 +144,8 @@ def train_stargan(
     Raises PipelineError for an attribute that is not in the ground truth or the same in all images.
     """
     names = settings.attributes
-    known, held_out = (binary_attributes(data, names) for data in (train, validation))
-    for name, share in zip(names, known.mean(0).tolist(), strict=True):
-        if share in (0, 1):
-            raise PipelineError(
-                f"the attribute '{name}' is {str(bool(share)).lower()} in all {len(known)} "
-                "training images: take it out of train_stargan, or prepare other images."
-            )
+    columns = attribute_values(train.truth, names, "the training images"), validation.truth
+    known, held_out = (torch.tensor(some[list(names)].to_numpy(np.float32)) for some in columns)
     size = train.images(slice(1)).shape[-1]
     generator = StarGANGenerator(names, settings.width, settings.blocks, settings.residual)
     critic = StarGANCritic(len(names), size, settings.critic_width, settings.critic_layers)
