@@ -71,6 +71,10 @@ def prepare_runtime(device: str, threads: int, seed: int) -> torch.device:
     torch.backends.cudnn.benchmark = False
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cpu":  # Lightning will not have it beside a GPU
+        from pipeline.models.products import use_fast_products
+
+        use_fast_products()
     # A few GPU operations have no deterministic form: there torch warns, and runs agree closely.
     torch.use_deterministic_algorithms(True, warn_only=device == "cuda")
     if device == "cuda" and "LOCAL_RANK" in os.environ:  # torchrun's processes take a GPU each

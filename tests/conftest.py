@@ -51,7 +51,11 @@ def unchanged_torch() -> Iterator[None]:
     """Stages set torch's threads and determinism, which other tests share."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     state = torch.get_rng_state()
+    matmul = getattr(torch.backends.mkldnn, "matmul", None)
+    precision = getattr(matmul, "fp32_precision", None)
     yield
+    if precision is not None:
+        matmul.fp32_precision = precision
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(deterministic)
     torch.set_rng_state(state)

@@ -14,12 +14,8 @@ from pipeline.errors import PipelineError
 
 
 @pytest.fixture(autouse=True)
-def undo() -> object:
+def undo(unchanged_torch: None) -> None:
     """Leave torch as it was for the other tests."""
-    threads = torch.get_num_threads()
-    yield
-    torch.use_deterministic_algorithms(False)
-    torch.set_num_threads(threads)
 
 
 def test_runs_are_seeded_and_deterministic() -> None:
