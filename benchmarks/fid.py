@@ -12,7 +12,6 @@ efficientnet-lite0, and how its image size was chosen. Needs an otherwise idle m
 from __future__ import annotations
 
 import argparse
-import platform
 import time
 import warnings
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from page import processor, write_tables
 from scipy.ndimage import gaussian_filter
 from threadpoolctl import threadpool_limits
 
@@ -40,7 +40,6 @@ assert torchvision  # before pytorch-fid, which imports torchvision by itself
 from pytorch_fid.fid_score import calculate_frechet_distance  # noqa: E402
 
 PAGE = Path(__file__).with_name("fid.md")
-MARKS = ("<!-- tables -->", "<!-- end of tables -->")
 
 
 def features_like_a_network(count: int, dims: int, seed: int) -> np.ndarray:
@@ -150,16 +149,6 @@ def size_rows(count: int) -> list[str]:
     return rows
 
 
-def processor() -> str:
-    """Name of the processor, as far as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
 def main() -> None:
     """Measure, print, and write the page if asked to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -193,9 +182,7 @@ def main() -> None:
         if options.images:
             lines += ["", *size_rows(options.images)]
     if options.write:
-        before, rest = PAGE.read_text().split(MARKS[0])
-        after = rest.split(MARKS[1])[1]
-        PAGE.write_text(before + MARKS[0] + "\n\n" + "\n".join(lines) + "\n\n" + MARKS[1] + after)
+        write_tables(PAGE, lines)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,7 @@ Needs an otherwise idle machine.
 """
 
 import argparse
-import contextlib
 import gc
-import platform
 import sys
 import time
 from collections.abc import Callable
@@ -24,11 +22,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from products import use_fast_products
+from page import processor, write_tables
 from torch import Tensor, nn
 
 from pipeline.models.cpu import keep_freed_memory
 from pipeline.models.inn import InvertibleNetwork
+from pipeline.models.products import use_fast_products
 
 FEATURES = CONDITION = 128
 DEPTH = 2
@@ -37,7 +36,6 @@ TASKS = ("training", "sampling")
 # Kinds of matrix products (ours, the peers'): the same for all, and the setting for ours alone.
 PAIRS = [("default", "default"), ("fast", "fast"), ("fast", "default")]
 README = Path(__file__).with_name("README.md")
-MARKS = ("<!-- table -->", "<!-- end of table -->")
 
 
 def mlp(features_in: int, features_out: int, width: int) -> nn.Sequential:
@@ -300,15 +298,6 @@ def benchmark(settings: argparse.Namespace) -> list[str]:
     return lines
 
 
-def processor() -> str:
-    """Name the processor."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.machine()
-
-
 def main() -> None:
     """Parse the command line, run, print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -333,15 +322,12 @@ def main() -> None:
     print(f"fast products: {settings.products}", file=sys.stderr)
     lines = benchmark(settings)
     if settings.write:
-        head, rest = README.read_text().split(MARKS[0])
-        tail = rest.split(MARKS[1])[1]
         versions = ", ".join(f"{name} {version(name)}" for name in ("torch", *settings.peers))
         note = (
             f"{processor()}, {settings.threads} threads, {settings.rounds} rounds of "
             f"{settings.slot:g} seconds per measurement; {versions}."
         )
-        table = "\n".join(lines)
-        README.write_text(f"{head}{MARKS[0]}\n\n{note}\n\n{table}\n\n{MARKS[1]}{tail}")
+        write_tables(README, [note, "", *lines])
 
 
 if __name__ == "__main__":
