@@ -4,20 +4,24 @@
 
 `dvc repro` runs one stage after the other, and most stages gain little from a second core: two at
 once, each with half of the cores, take two thirds of the time. Stages are run by
-`dvc repro --single-item`, several short ones by one; DVC's locks keep these apart.
+`dvc repro --single-item`, several short ones by one; DVC's locks keep these apart. What a stage
+prints is shown if it fails, and until then now and then a line on how far its training is.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from functools import cache
 from graphlib import TopologicalSorter
 from itertools import accumulate
@@ -31,7 +35,14 @@ from pipeline.raw_data import check_raw_data
 from pipeline.runtime import available_cores
 from pipeline.storage import read_json
 
-__all__ = ["next_batch", "out_of_date", "remaining_seconds", "run_stages", "stage_graph"]
+__all__ = [
+    "memory_left",
+    "next_batch",
+    "out_of_date",
+    "remaining_seconds",
+    "run_stages",
+    "stage_graph",
+]
 
 Graph = Mapping[str, frozenset[str]]
 """The stages that each stage needs."""
@@ -44,6 +55,15 @@ PAGES = (Path("reports/index.html"), Path("reports/README.md"))
 
 SHORT = 20
 """Seconds of work that are handed to DVC at once: it takes some itself to begin."""
+
+JOB_MIB = 3 * 1024
+"""Memory for each of the stages that run at once: two take up to 6 GiB, or one alone what it needs.
+
+Cautious: a stage's peak counts files that it has mapped, whose pages the system can take back.
+"""
+
+PAUSE = 30
+"""Seconds between two lines on the progress of one stage."""
 
 
 def stage_graph() -> Graph:
@@ -80,21 +100,37 @@ def _seconds(name: str, costs: Costs) -> float:
     return costs.get(name, {}).get("seconds", 1.0)
 
 
-def next_batch(ready: Sequence[str], costs: Costs, jobs: int) -> list[str]:
+def _mebibytes(name: str, costs: Costs) -> float:
+    """The most memory a stage takes; none where that is not known."""
+    return costs.get(name, {}).get("peak_rss_mib", 0.0)
+
+
+def memory_left(running: Iterable[Sequence[str]], costs: Costs, jobs: int) -> float:
+    """MiB for a batch beside those that run: without limit where none does."""
+    taken = [max(_mebibytes(name, costs) for name in batch) for batch in running]
+    return jobs * JOB_MIB - sum(taken) if taken else math.inf
+
+
+def next_batch(
+    ready: Sequence[str], costs: Costs, jobs: int, memory: float = math.inf
+) -> list[str]:
     """The first of the stages that may run, and those after it that are handed to DVC with it.
 
     A batch takes no more than `SHORT` seconds, or is a single stage, and leaves as many to others.
+    Stages that need more MiB than `memory` are passed over; if all do, the batch is empty.
     """
-    most = max(1, len(ready) // (2 * jobs))
-    spent = accumulate(_seconds(name, costs) for name in ready[:most])
-    return list(ready[: max(1, sum(seconds <= SHORT for seconds in spent))])
+    fitting = [name for name in ready if _mebibytes(name, costs) <= memory]
+    most = max(1, len(fitting) // (2 * jobs))
+    spent = accumulate(_seconds(name, costs) for name in fitting[:most])
+    return fitting[: max(1, sum(seconds <= SHORT for seconds in spent))]
 
 
 def run_stages(graph: Graph, costs: Costs, jobs: int, threads: int) -> None:
     """Run every stage of the graph after those it needs, `jobs` at once, the most urgent first.
 
-    Each has `threads` CPU threads where params.yaml says auto. Raises PipelineError where a stage
-    fails, after those that were running have ended; none is begun then.
+    Each has `threads` CPU threads where params.yaml says auto. Fewer than `jobs` run where memory
+    is short. Raises PipelineError where a stage fails, after those that were running have ended;
+    none is begun then. An interruption is handed on to the stages.
     """
     environment = _environment() | {"OMP_NUM_THREADS": str(threads)}
     urgency = remaining_seconds(graph, costs)
@@ -103,13 +139,16 @@ def run_stages(graph: Graph, costs: Costs, jobs: int, threads: int) -> None:
     order = TopologicalSorter(graph)
     order.prepare()
     started = 0
-    with ThreadPoolExecutor(jobs) as pool:
+    with _stop_signals(), ThreadPoolExecutor(jobs) as pool:
         try:
             while order.is_active():
                 ready = sorted([*ready, *order.get_ready()], key=lambda name: -urgency[name])
-                while ready and len(running) < jobs:
-                    batch = next_batch(ready, costs, jobs)
-                    ready = ready[len(batch) :]
+                while len(running) < jobs:
+                    memory = memory_left((batch for batch, _ in running.values()), costs, jobs)
+                    batch = next_batch(ready, costs, jobs, memory)
+                    if not batch:
+                        break
+                    ready = [name for name in ready if name not in batch]
                     started += len(batch)
                     print(f"[{started}/{len(graph)}] {', '.join(batch)}", flush=True)
                     # In a session of its own, so that an interruption reaches it once: from here.
@@ -120,31 +159,74 @@ def run_stages(graph: Graph, costs: Costs, jobs: int, threads: int) -> None:
                         stdout=subprocess.PIPE,
                         stderr=subprocess.STDOUT,
                         text=True,
+                        errors="replace",
                         start_new_session=True,
                     )
-                    running[pool.submit(_output, process)] = (batch, process)
+                    running[pool.submit(_follow, process, batch[0])] = (batch, process)
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    said = future.result()
                     batch, process = running.pop(future)
                     if process.returncode:
-                        print(future.result(), file=sys.stderr, end="")
+                        print(said, file=sys.stderr, end="")
                         which = "the stage" if len(batch) == 1 else "one of the stages"
                         raise PipelineError(
                             f"{which} {', '.join(batch)} failed, see above; run the same command "
                             "again to go on from there."
                         )
                     order.done(*batch)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit, OSError):  # OSError: nobody reads any more
             for _, process in running.values():
-                os.killpg(process.pid, signal.SIGINT)
+                with suppress(ProcessLookupError):  # it has just ended
+                    os.killpg(process.pid, signal.SIGINT)
             raise
 
 
 _COMMAND = [sys.executable, "-m", "dvc"]
 
 
-def _output(process: subprocess.Popen[str]) -> str:
-    """What a process has printed when it has ended."""
-    return process.communicate()[0]
+def _follow(process: subprocess.Popen[str], stage: str) -> str:
+    """What a process has printed when it has ended; until then, show how far its stages are."""
+    said = []
+    shown = time.monotonic()
+    with process:
+        for line in process.stdout or ():
+            said.append(line)
+            if begun := re.match(r"Running stage '(.+)':", line):
+                stage = begun[1]
+            elif _PROGRESS.search(line) and time.monotonic() - shown >= PAUSE:
+                shown = time.monotonic()
+                told = line.removeprefix(f"{stage.replace('@', '-')}: ")
+                print(f"{stage}: {told}", end="", flush=True)
+    return "".join(said)
+
+
+_PROGRESS = re.compile(r"\bstep \d+ of \d+")  # as TrainingLog prints it
+
+
+@contextmanager
+def _stop_signals() -> Iterator[None]:
+    """Have SIGTERM and SIGHUP raise SystemExit, as SIGINT raises KeyboardInterrupt.
+
+    What is ignored stays so, as SIGHUP under nohup.
+    """
+
+    def leave(number: int, _: object) -> None:
+        sys.exit(128 + number)
+
+    handlers = {
+        number: leave
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Ignored by a handler, which stages do not inherit: it is SIGINT that ends them.
+        handlers[signal.SIGINT] = lambda *_: None
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _environment() -> dict[str, str]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent import futures
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,11 @@ from pipeline.errors import PipelineError
 from pipeline.params import load_params
 from pipeline.reporting import report
 from pipeline.reproduce import (
+    JOB_MIB,
     PAGES,
     SHORT,
+    Costs,
+    memory_left,
     next_batch,
     out_of_date,
     remaining_seconds,
@@ -46,6 +50,12 @@ MEET = (
     "    if pathlib.Path(other).exists(): break\n"
     "    time.sleep(0.1)\n"
     "else: sys.exit('alone')\n"
+)
+
+TRAIN = (
+    "import sys; from pipeline.training.log import TrainingLog\n"
+    "log = TrainingLog(None, sys.argv[1]); log.start(20, 0, [])\n"
+    "print('nothing to show'); log.record({'step': 20, 'loss': 1.0}, 20)\n"
 )
 
 
@@ -89,6 +99,30 @@ def test_short_stages_are_handed_on_together(
     assert next_batch(ready, costs, jobs) == ready[:found]
 
 
+@pytest.mark.parametrize(
+    ("running", "found"),
+    [
+        ([], ["large"]),
+        (["large"], []),  # alone
+        (["small"], ["medium"]),
+        (["medium"], ["small"]),
+        (["small", "medium"], ["unknown"]),
+    ],
+)
+def test_the_most_urgent_stage_that_fits_is_next(running: list[str], found: list[str]) -> None:
+    peaks = {"large": 5 * JOB_MIB, "medium": 1.4 * JOB_MIB, "small": 0.5 * JOB_MIB}
+    costs = {name: {"peak_rss_mib": peak} for name, peak in peaks.items()}
+    ready = [name for name in (*peaks, "unknown") if name not in running]
+    memory = memory_left([[name] for name in running], costs, jobs=2)
+    assert next_batch(ready, costs, 2, memory) == found
+
+
+def test_a_batch_takes_what_its_largest_stage_takes() -> None:
+    costs = {"a": {"peak_rss_mib": 100.0}, "b": {"peak_rss_mib": 2 * JOB_MIB - 50.0}}
+    assert memory_left([["a", "b", "unknown"]], costs, jobs=2) == 50
+    assert next_batch(["a"], costs, 2, memory=50) == []
+
+
 @pytest.fixture
 def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """A folder with a graph of four stages, whose commands a test may change before `write`."""
@@ -115,9 +149,8 @@ def write(commands: dict[str, str]) -> None:
     Path("dvc.yaml").write_text(json.dumps({"stages": stages}))
 
 
-def run(jobs: int, threads: int = 1) -> None:
-    graph = stage_graph()
-    run_stages(graph, {}, jobs, threads)
+def run(jobs: int, threads: int = 1, costs: Costs | None = None) -> None:
+    run_stages(stage_graph(), costs or {}, jobs, threads)
 
 
 def test_independent_stages_run_at_the_same_time(commands: dict[str, str]) -> None:
@@ -160,27 +193,95 @@ def test_a_failure_ends_the_run_after_what_is_running(
     assert Path("last").exists()
 
 
-def test_an_interruption_reaches_the_stages(commands: dict[str, str]) -> None:
+def test_large_stages_do_not_run_at_the_same_time(commands: dict[str, str]) -> None:
+    for name in ("left", "right"):
+        commands[name] = f"mkdir busy && sleep 1 && rmdir busy && echo 1 > {name}"
+    write(commands)
+    run(jobs=2, costs={name: {"peak_rss_mib": 3 * JOB_MIB} for name in commands})
+    assert Path("last").exists()
+
+
+@pytest.mark.parametrize(("pause", "shown"), [(0, ["a", "b", "c", "d: 004750"]), (30, [])])
+def test_progress_is_shown_now_and_then(
+    commands: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    pause: int,
+    shown: list[str],
+) -> None:
+    Path("train.py").write_text(TRAIN)
+    names = {"a": "a", "b": "b", "c": "c", "d": "004750"}  # what a stage calls its training
+    stages = {
+        name: {"cmd": f"python train.py {training} && echo > {name}", "outs": [name]}
+        for name, training in names.items()
+    }
+    Path("dvc.yaml").write_text(json.dumps({"stages": stages}))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setattr(reproduce, "PAUSE", pause)
+    run(jobs=1)
+    said = capfd.readouterr().out
+    lines = [line.partition(",")[0] for line in said.splitlines() if not line.startswith("[")]
+    assert lines == [f"{name}: step 20 of 20" for name in shown]
+
+
+@pytest.mark.parametrize(
+    ("ignored", "sent", "code"),
+    [
+        ([], [signal.SIGINT], 130),
+        ([], [signal.SIGTERM], 143),
+        ([], [signal.SIGHUP], 129),
+        # nohup in the background of a script
+        ([signal.SIGHUP, signal.SIGINT], [signal.SIGHUP, signal.SIGINT, signal.SIGTERM], 143),
+    ],
+)
+def test_an_interruption_reaches_the_stages(
+    commands: dict[str, str], ignored: list[int], sent: list[int], code: int
+) -> None:
     # One process, for a shell that is interrupted between two commands goes on with the second.
-    wait = "import pathlib, time; pathlib.Path('left.begun').touch(); time.sleep(600)"
-    commands["left"] = f'exec python -c "{wait}"'
+    Path("left.py").write_text(
+        "import pathlib, time\n"
+        "try:\n"
+        "    pathlib.Path('left.begun').touch()\n"
+        "    time.sleep(90)\n"
+        "except KeyboardInterrupt:\n"
+        "    pathlib.Path('left.saved').touch()\n"
+        "    raise\n"
+    )
+    commands["left"] = "exec python left.py"
     write(commands)
     program = (
+        "import signal\n"
+        f"for number in {[int(number) for number in ignored]}:\n"
+        "    signal.signal(number, signal.SIG_IGN)\n"
+        "from pipeline.cli import report_errors\n"
         "from tests.test_reproduce import run\n"
-        "try: run(2)\n"
-        "except KeyboardInterrupt: print('interrupted')\n"
+        "with report_errors(): run(2)\n"
     )
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
-    with subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment
-    ) as process:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, "-c", program], env=environment) as process:
         for _ in range(600):
             if Path("left.begun").exists():
                 break
             time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        said, _ = process.communicate(timeout=60)
-    assert said.endswith("interrupted\n")
+        for number in sent:
+            time.sleep(0.5)
+            assert process.poll() is None and not Path("left.saved").exists()
+            process.send_signal(number)
+        assert process.wait(timeout=60) == code
+    assert Path("left.saved").exists()
+
+
+def test_an_interruption_after_the_last_stage_is_told(
+    commands: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(running: Any, return_when: str) -> None:
+        futures.wait(running)
+        raise KeyboardInterrupt
+
+    write(commands)
+    monkeypatch.setattr(reproduce, "wait", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(jobs=2)
 
 
 SMALL = {
