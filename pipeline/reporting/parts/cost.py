@@ -17,7 +17,8 @@ def cost_part(root: Path, scale: str) -> Part:
     """Time and memory of all stages. Raises PipelineError if a number is missing."""
     with measured(root, scale, paths.costs(scale), "report") as costs:
         seconds = sum(cost["seconds"] for cost in costs.values())
-        return Part([("Time of all stages", _duration(seconds))], tables=[_costs(costs, seconds)])
+        told = f"{_duration(seconds)}; on a CPU, make reproduce runs two at a time"
+        return Part([("Times of all stages, added up", told)], tables=[_costs(costs, seconds)])
 
 
 def _duration(seconds: float) -> str:
