@@ -10,7 +10,8 @@ import pytest
 from pipeline.errors import PipelineError
 from pipeline.evaluation.concepts import EFFECTS
 from pipeline.evaluation.fid import FrechetReference, feature_statistics
-from pipeline.evaluation.fig7 import PAPER, Measured, pair_distances, summarise_fig7, wilson
+from pipeline.evaluation.fig7 import PAPER, Measured, pair_distances, summarise_fig7
+from pipeline.evaluation.intervals import wilson
 from pipeline.rendering.people import edit, sample_people
 
 NAMES = tuple(PAPER)

@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.errors import PipelineError
+from pipeline.evaluation.intervals import percentile_interval
 
 __all__ = [
     "Components",
@@ -330,8 +331,7 @@ def _weighted_squares(weights: Floats, means: Floats) -> Floats:
 def estimate(value: float, replicates: ArrayLike) -> Estimate:
     """A value with the standard deviation and the 2.5 and 97.5 percentiles of its replicates."""
     array = np.asarray(replicates, dtype=np.float64)
-    low, high = np.percentile(array, [2.5, 97.5])
-    return Estimate(float(value), float(array.std(ddof=1)), float(low), float(high))
+    return Estimate(float(value), float(array.std(ddof=1)), *percentile_interval(array))
 
 
 def estimate_ratio(

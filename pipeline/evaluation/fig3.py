@@ -11,8 +11,9 @@ import numpy as np
 from scipy import stats
 
 from pipeline.errors import PipelineError
+from pipeline.evaluation.intervals import percentile_interval
 
-__all__ = ["IDENTITY", "PAPER", "LayerSamples", "summarise_fig3"]
+__all__ = ["IDENTITY", "NAMES", "PAPER", "LayerSamples", "summarise_fig3"]
 
 Readings = Mapping[str, np.ndarray]
 
@@ -22,6 +23,19 @@ IDENTITY = "face_"
 """What columns of the ground truth begin with that tell people apart."""
 COLOUR = "coat_hue"
 """The number that tells the colour of an animal."""
+NAMES = {
+    "yaw": "yaw",
+    "light_azimuth": "light",
+    "hair_length": "length of hair",
+    "Smiling": "smile",
+    "Eyeglasses": "glasses",
+    "Male": "gender",
+    "Young": "age",
+    "Black_Hair": "hair",
+    "species": "species",
+    COLOUR: "colour of the coat",
+}
+"""What factors are called in figures and tables, in the order of the tables."""
 
 STATISTICS = (
     "spearman",
@@ -190,6 +204,5 @@ def _statistics(
         drawn = np.array([replicate.get(name, math.nan) for replicate in replicates])
         known = name in values and math.isfinite(values[name]) and np.isfinite(drawn).all()
         result[name] = values[name] if known else None
-        ends = [float(end) for end in np.quantile(drawn, (0.025, 0.975))] if known else None
-        result["intervals"][name] = ends
+        result["intervals"][name] = percentile_interval(drawn) if known else None
     return result

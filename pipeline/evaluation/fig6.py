@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.evaluation.intervals import percentile_interval
+
 __all__ = ["KINDS", "Seen", "inputs_in_words", "nearest_classes", "summarise_fig6"]
 
 KINDS = ("natural", "stylized", "texture", "sketch")
@@ -123,5 +125,4 @@ def _with_interval(
 ) -> dict[str, Any]:
     """Mean over inputs (X,), and its 95 % interval of a bootstrap over them."""
     again = values[draws.integers(len(values), size=(bootstrap, len(values)))].mean(1)
-    low, high = np.quantile(again, [0.025, 0.975])
-    return {"share": float(values.mean()), "interval": [float(low), float(high)]}
+    return {"share": float(values.mean()), "interval": percentile_interval(again)}

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.attributes import attribute_quality
 from pipeline.evaluation.concepts import EFFECTS
+from pipeline.evaluation.intervals import wilson
 from pipeline.rounding import rounded
 
-__all__ = ["PAPER", "SHOWN", "Measured", "pair_distances", "summarise_fig7", "wilson"]
+__all__ = ["PAPER", "SHOWN", "Measured", "pair_distances", "summarise_fig7"]
 
 SHOWN = 5
 """Inputs that Fig. 7 shows; `evaluate.fig7.rows` further ones are for Figs. S8 and S9."""
@@ -230,14 +230,6 @@ def pair_distances(
         spread = np.sqrt(max(square_sum / count - mean**2, 0))
         result[name] = {"mean": rounded(mean), "std": rounded(spread)}
     return result
-
-
-def wilson(values: Bools) -> list[float] | None:
-    """95 % interval of the share of true `values` (R,), by Wilson's score; None for no values."""
-    if len(values) == 0:
-        return None
-    found = binomtest(int(values.sum()), len(values)).proportion_ci(method="wilson")
-    return [rounded(found.low), rounded(found.high)]
 
 
 def _distance(first: Measured, second: Measured) -> dict[str, float]:

@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from pipeline.evaluation.fig3 import NAMES
 from pipeline.figures.arrays import open_arrays
 from pipeline.figures.drawing import add_footer, figure_style
 from pipeline.figures.sheet import (
@@ -43,29 +44,20 @@ MAP = "magma"
 LEFT = 0.78
 """Inches at the left, for the names of layers."""
 
-FACTORS = {
-    "yaw": "yaw",
-    "light_azimuth": "light",
-    "Smiling": "smile",
-    "hair_length": "length of hair",
-    "identity": "features of the face",
-    "Eyeglasses": "glasses",
-    "Male": "gender",
-    "species": "species",
-    "coat_hue": "colour of the coat",
+LOOKS = {
+    "yaw": ("o", "C0"),
+    "light_azimuth": ("s", "C1"),
+    "Smiling": ("^", "C2"),
+    "hair_length": ("D", "C3"),
+    "identity": ("v", "C4"),
+    "Eyeglasses": ("P", "C5"),
+    "Male": ("X", "#555555"),
+    "species": ("^", "C2"),
+    "coat_hue": ("v", "C4"),
 }
-"""What is drawn of the factors, in this order, if it is known."""
-LOOKS = (
-    ("o", "C0"),
-    ("s", "C1"),
-    ("^", "C2"),
-    ("D", "C3"),
-    ("v", "C4"),
-    ("P", "C5"),
-    ("X", "#555555"),
-    ("^", "C2"),
-    ("v", "C4"),
-)
+"""What is drawn of the factors, in this order, if it is known: its marker and colour."""
+FACE = "features of the face"
+"""What `identity`, the mean over them, is called."""
 
 
 def load_samples(path: Path) -> dict[str, Any]:
@@ -177,7 +169,8 @@ def draw_variances(samples: Mapping[str, Any], summary: Mapping[str, Any]) -> Fi
         ]
         _legend(left, 2, handles=handles)
         found, largest = summary["layers"], 1.0
-        for (factor, words), (marker, colour) in zip(FACTORS.items(), LOOKS, strict=True):
+        for factor, (marker, colour) in LOOKS.items():
+            words = FACE if factor == "identity" else NAMES[factor]
             values = [
                 found[layer]["identity"]
                 if factor == "identity"
