@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -23,12 +22,12 @@ from synthetic_fig5 import (
     summary,
 )
 
-from pipeline.datasets.carnivores import IMAGENET_CLASS, IMAGENET_CLASSES
+from pipeline import paths
 from pipeline.errors import PipelineError
 from pipeline.evaluation.fig5 import PAPER, summarise_fig5
-from pipeline.evaluation.measure_fig5 import _class_names
 from pipeline.figures.fig5 import draw_fig5, draw_figS13, draw_target_shares, load_attacks
-from pipeline.storage import write_npz
+from pipeline.reporting.parts.fig5 import fig5_part
+from pipeline.storage import write_json, write_npz
 
 
 def test_how_far_an_attack_reaches() -> None:
@@ -41,7 +40,7 @@ def test_how_far_an_attack_reaches() -> None:
         assert layer["target"] == {"clean": 0, "random": 0, "attacked": FOLLOWED[name] / MISLED}
         assert layer["target_sure"] == min(FOLLOWED[name], SURE) / SURE
         assert layer["kept"]["attacked"] == pytest.approx(1 - FOLLOWED[name] / MISLED)
-        assert layer["explained_by_v"] == pytest.approx(BY_V[name], abs=0.15)
+        assert layer["explained_by_v"] == pytest.approx(BY_V[name], rel=0.25)
         assert layer["explained_by_v_se"] > 0
         assert layer["paper"] == list(PAPER[name])
     shares = [found["layers"][name]["explained_by_v"] for name in PAPER]
@@ -103,6 +102,26 @@ def _of(kind: str) -> list[str]:
     return [f"{layer}_{kind}" for layer in PAPER]
 
 
+@pytest.mark.parametrize(
+    ("changes", "attack"),
+    [
+        ({}, "FGSM"),
+        ({"attack": "pgd", "attack_steps": 10}, "PGD (10 steps)"),
+    ],
+)
+def test_what_was_attacked_and_measured_is_told(
+    tmp_path: Path, changes: dict[str, object], attack: str
+) -> None:
+    found = summary() | changes
+    footer = texts(draw_fig5(arrays(), found))[-1]
+    assert f"N = 1 test image  ·  Eq. 19: 20 inputs × 25 samples  ·  {attack}, ε = 0.02" in footer
+    others = texts(draw_figS13(arrays(), found))[-1]
+    assert f"N = 2 test images  ·  {attack}, ε = 0.02" in others
+    write_json(tmp_path / paths.metrics("laptop", "fig5"), found)
+    (_, words), *_ = fig5_part(tmp_path, "laptop").facts
+    assert words.startswith(f"{attack} with ε = 0.02 on 100 test images")
+
+
 @pytest.mark.parametrize("draw", [draw_fig5, draw_figS13])
 def test_figures_look_the_same_in_another_style(draw: Callable[..., Figure]) -> None:
     assert_same_in_another_style(lambda: draw(arrays(), summary()))
@@ -120,13 +139,6 @@ def test_the_shares_of_images_that_show_the_target() -> None:
         for layer in found["order"]
     ]
     np.testing.assert_allclose(drawn, expected)
-
-
-def test_imagenets_classes_are_told_apart() -> None:
-    nothing: Any = None  # no image is looked at
-    names = _class_names(nothing, IMAGENET_CLASSES)
-    assert len(set(names)) == len(names) == IMAGENET_CLASSES
-    assert all(names[output] == species for species, output in IMAGENET_CLASS.items())
 
 
 def test_a_missing_array(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from pipeline.evaluation.explained_variance import (
     explained_by_v,
     resample,
 )
-from pipeline.evaluation.fig7 import wilson
+from pipeline.evaluation.intervals import percentile_interval, wilson
 
-__all__ = ["KINDS", "PAPER", "LayerAttack", "summarise_fig5"]
+__all__ = ["KINDS", "PAPER", "LayerAttack", "attack_in_words", "summarise_fig5"]
 
 KINDS = ("clean", "random", "attacked")
 PAPER = {
@@ -43,6 +43,12 @@ class LayerAttack:
 
     readings: Mapping[str, np.ndarray]
     z_bar: np.ndarray
+
+
+def attack_in_words(numbers: Mapping[str, Any]) -> str:
+    """What an attack is called, with the number of its steps if it takes several."""
+    steps = numbers.get("attack_steps")
+    return numbers["attack"].upper() + (f" ({steps} steps)" if steps else "")
 
 
 def summarise_fig5(
@@ -122,9 +128,7 @@ def summarise_fig5(
     found = result["layers"]
     largest = max(found, key=lambda name: found[name]["target"]["random"] or 0.0)
     result["order_gap"] = float(gap[0])
-    result["intervals"] = {
-        "order_gap": [float(end) for end in np.quantile(gap[1:], (0.025, 0.975))]
-    }
+    result["intervals"] = {"order_gap": percentile_interval(gap[1:])}
     for key, layer_name, kind in (
         ("target_logits", "logits", "attacked"),
         ("target_input", "input", "attacked"),

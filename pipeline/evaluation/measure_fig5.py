@@ -18,7 +18,7 @@ from pipeline.evaluation.sampling import crossed_samples, decode_images
 from pipeline.models.inn import ConditionalINN
 from pipeline.models.loading import load_autoencoder, load_cinn, load_evaluator
 from pipeline.networks.layers import represent_images
-from pipeline.networks.loading import checkpoint_file, load_network
+from pipeline.networks.loading import load_network
 from pipeline.parallel import run_in_threads
 from pipeline.params import Params
 from pipeline.storage import read_json, write_json, write_npz
@@ -79,7 +79,7 @@ def measure_fig5(params: Params, device: torch.device) -> None:
     for key in (f"{NETWORK}-{name}" for name in PAPER if f"{NETWORK}-{name}" in params.layers):
         layer, trained = params.layers[key], paths.cinn(NETWORK, key)
         model = read_json(trained / "config.json")["model"]
-        t = load_cinn(model, checkpoint_file(trained, step)).to(device)
+        t = load_cinn(model, paths.checkpoint_file(trained, step)).to(device)
         z = {kind: represent_images(network, layer.module, some) for kind, some in images.items()}
         readings = {}
         for kind in KINDS:
@@ -103,6 +103,7 @@ def measure_fig5(params: Params, device: torch.device) -> None:
             "seed": params.seed,
             "size": rebuilt.shape[1],
             "attack": settings.attack,
+            **({"attack_steps": settings.attack_steps} if settings.attack == "pgd" else {}),
             "epsilon": settings.epsilon,
             "variance_inputs": min(settings.variance_inputs, len(rows)),
             "variance_samples": settings.variance_samples,
@@ -126,10 +127,8 @@ def _class_names(test: ImageSet, classes: int) -> np.ndarray:
                 categories[output] = f"{name} (no animal)"
         return np.array(categories)
     numbered = dict(zip(test.label.tolist(), test.truth["species"], strict=True))
-    names = np.full(max(numbered) + 1, "", dtype=object)
-    for output, species in numbered.items():
-        names[output] = species
-    return names.astype(str)
+    # A class without test images has no name there.
+    return np.array([numbered.get(output, f"class {output}") for output in range(classes)])
 
 
 def _attacked(

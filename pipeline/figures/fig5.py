@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from pipeline.evaluation.fig5 import attack_in_words
 from pipeline.figures.arrays import open_arrays
 from pipeline.figures.drawing import add_footer, add_legend, figure_style
 from pipeline.figures.sheet import RIGHT, WIDTH, Sheet, draw_sheet, gaps, size_in_words
@@ -82,7 +83,9 @@ def draw_fig5(attacks: Mapping[str, Any], summary: Mapping[str, Any]) -> Figure:
             x = first + column * (width + gap)
             sheet.inside(f"{100 * value:.1f} ± {100 * error:.1f} %", x, y, width, cell)
         y += cell
-    notes = _words(attacks, summary, 1)
+    shown, *rest = _words(attacks, summary, 1)
+    measured = f"{summary['variance_inputs']} inputs × {summary['variance_samples']} samples"
+    notes = [shown, f"Eq. 19: {measured}", *rest]
     return draw_sheet(sheet, notes, summary, left=ROOM, across=across, down=y)
 
 
@@ -178,6 +181,6 @@ def _examples(
 
 def _words(attacks: Mapping[str, Any], summary: Mapping[str, Any], count: int) -> list[str]:
     shown = f"N = {count} test image" + ("s" if count > 1 else "")
-    changed = f"{summary['attack'].upper()}, ε = {summary['epsilon']:g} in [-1, 1]"
+    changed = f"{attack_in_words(summary)}, ε = {summary['epsilon']:g} in [-1, 1]"
     below = "below an image: its predicted class"
     return [shown, changed, below, size_in_words(attacks["clean_images"])]

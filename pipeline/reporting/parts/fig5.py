@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline.evaluation.fig5 import attack_in_words
 from pipeline.reporting.content import Fact, Part, Table
 from pipeline.reporting.results import evaluated
 from pipeline.reporting.wording import percent, percent_and_error, two_digits
@@ -22,7 +23,7 @@ def fig5_part(root: Path, scale: str) -> Part:
 def _facts(numbers: Mapping[str, Any]) -> list[Fact]:
     share = {kind: percent(value) for kind, value in numbers["accuracy"].items()}
     return [
-        ("Fig. 5", f"{numbers['attack'].upper()} with ε = {numbers['epsilon']:g} on "
+        ("Fig. 5", f"{attack_in_words(numbers)} with ε = {numbers['epsilon']:g} on "
          f"{numbers['images']:,} test images of {numbers['size']} px, seed {numbers['seed']}"),
         ("ResNet's accuracy", f"{share['clean']}, {share['random']} with random signs, "
          f"{share['attacked']} attacked; the attack changes {percent(numbers['success'])} of the "
