@@ -64,8 +64,6 @@ def arrays(columns: int = 3, size: int = 16) -> dict[str, np.ndarray]:
     return {
         "inputs": images,
         "kinds": np.repeat(KINDS, ROWS),
-        "shapes": np.full(rows, "lynx"),
-        "textures": np.full(rows, "wolf"),
         "vanilla_samples": samples,
         "stylized_samples": 255 - samples,
     }

@@ -141,8 +141,18 @@ def test_every_image_is_drawn(draw: Any) -> None:
     for kind in range(len(KINDS)):
         for grey in made["inputs"][kind * ROWS : kind * ROWS + ROWS][part, 0, 0, 0]:
             assert {grey, 255 - grey} <= greys
-    texts = " ".join(text.get_text() for text in figure.axes[0].texts)
-    assert "natural images" in texts and "sketch" in texts
+    written = " ".join(texts(figure))
+    assert "natural images" in written and "sketch" in written
+    assert "N = 1 inputs of each kind × 3 samples" in written
+
+
+def test_kinds_of_which_there_are_fewer_inputs() -> None:
+    """Of photographs: here one natural input, two stylized ones and no others."""
+    made = arrays()
+    kinds = {"kinds": np.array(["natural", "stylized", "stylized"])}
+    some = kinds | {key: array[:3] for key, array in made.items() if key != "kinds"}
+    footer = texts(draw_fig6(some, summary() | {"rows": 3}))[-1]
+    assert "N = 1 natural and 2 stylized inputs × 3 samples" in footer
 
 
 def test_bars_are_the_shares() -> None:
@@ -153,8 +163,9 @@ def test_bars_are_the_shares() -> None:
 
 def test_the_schematic_names_the_networks_and_codes() -> None:
     written = " ".join(texts(draw_figS11()))
-    for words in ("class $c$", "Tab. S17", "generator", "ResNet-50", "INN $t$", r"z=\Phi(x)"):
+    for words in ("class $c$", "Tab. S17", "ResNet-50", "INN $t$", r"z=\Phi(x)"):
         assert words in written
+    assert "generator\n$D$" in written and r"$x=D(\bar{z})$" in written  # as above samples
 
 
 @pytest.mark.parametrize(

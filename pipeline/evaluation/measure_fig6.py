@@ -17,7 +17,7 @@ from pipeline.evaluation.sampling import conditional_samples, decode_images
 from pipeline.models.generator import load_latent_generator
 from pipeline.models.loading import load_cinn, load_evaluator
 from pipeline.networks.layers import represent_pixels
-from pipeline.networks.loading import checkpoint_file, load_network
+from pipeline.networks.loading import load_network
 from pipeline.params import Params
 from pipeline.storage import read_json, write_json, write_npz
 
@@ -66,7 +66,7 @@ def measure_fig6(params: Params, device: torch.device) -> None:
         step = read_json(paths.network(network_name) / "config.json")["steps"][-1]
         trained = paths.cinn(layer.features, key)
         config = read_json(trained / "config.json")["model"]
-        t = load_cinn(config, checkpoint_file(trained, step)).to(device)
+        t = load_cinn(config, paths.checkpoint_file(trained, step)).to(device)
         z = represent_pixels(network, layer.module, pixels)
         if v is None:  # the same invariances for both
             v = torch.randn(
@@ -120,8 +120,6 @@ def measure_fig6(params: Params, device: torch.device) -> None:
         paths.evaluations("fig6"),
         inputs=pixels[shown],
         kinds=truth["kind"].to_numpy(str)[shown],
-        shapes=truth["shape"].to_numpy(str)[shown],
-        textures=truth["texture"].to_numpy(str)[shown],
         **arrays,
     )
     write_json(paths.metrics(params.scale, "fig6"), summary)

@@ -87,8 +87,10 @@ def _grid(samples: Mapping[str, Any], summary: Mapping[str, Any], part: slice) -
         sheet.above(f"{SAMPLES} of the ResNet", starts[name],
                     y - round(LINE * inch), block)  # fmt: skip
         sheet.above(words, starts[name], y, block)
+    shown = {}
     for kind in KINDS:
         rows = np.flatnonzero(samples["kinds"] == kind)[part]
+        shown[kind] = len(rows)
         if not len(rows):
             continue
         sheet.beside(NAMES[kind], 0, y, len(rows) * (height + gap) - gap)
@@ -99,8 +101,7 @@ def _grid(samples: Mapping[str, Any], summary: Mapping[str, Any], part: slice) -
                     sheet.place(image, x + column * (width + gap), y)
             y += height + gap
         y += wide - gap
-    shown = len(samples["kinds"][samples["kinds"] == KINDS[0]][part])
-    notes = [f"N = {shown} inputs of each kind × {columns} samples", size_in_words(inputs)]
+    notes = [f"N = {inputs_in_words(shown)} × {columns} samples", size_in_words(inputs)]
     return draw_sheet(sheet, notes, summary, left=LEFT, across=across)
 
 
@@ -164,8 +165,8 @@ BOXES = {  # the middle of a box, its width, and its words
     "vae": (0.385, 0.52, 0.14, "dequantiser\n(VAE, Tab. S17)"),
     "noise": (0.575, 0.86, 0.14, r"$\tilde{z}\sim\mathcal{N}(0,1)$"),
     "z_bar": (0.575, 0.52, 0.12, r"$\bar{z}=(\tilde{z},\tilde{h})$"),
-    "g": (0.755, 0.52, 0.12, "generator\n$G$"),
-    "x": (0.925, 0.52, 0.12, r"image" "\n" r"$x=G(\bar{z})$"),
+    "g": (0.755, 0.52, 0.12, "generator\n$D$"),
+    "x": (0.925, 0.52, 0.12, r"image" "\n" r"$x=D(\bar{z})$"),
     "phi": (0.925, 0.14, 0.12, "ResNet-50\n" r"$\Phi$"),
     "t": (0.575, 0.14, 0.12, "INN $t$"),
     "v": (0.385, 0.14, 0.14, r"$v\sim\mathcal{N}(0,1)$"),
