@@ -8,7 +8,7 @@ from drawn import stand_in
 
 from pipeline import paths
 from pipeline.evaluation.table1 import PAPER, summarise_table1
-from pipeline.reporting.tables import table1, write_table
+from pipeline.reporting.tables import faithfulness_table, table1, write_table
 from pipeline.storage import write_json
 
 LAYERS = ("conv5", "fc6", "fc7", "fc8", "output")
@@ -32,10 +32,13 @@ def measured() -> dict[str, Any]:
         "accuracy": 0.99,
         "species_real": 0.98,
         "species_reconstruction": 0.97,
+        "agreement_reconstruction": 0.93,
         "layers": {
             layer: {
                 "species_ours": 0.96,
                 "species_dosovitskiy": 0.5,
+                "agreement_ours": 0.82,
+                "agreement_dosovitskiy": 0.26,
                 "ours": [{"fid": fid, "kid": fid / 10} for fid in DRAWS[layer]],
                 "dosovitskiy": {"fid": DOSOVITSKIY[layer], "kid": DOSOVITSKIY[layer] / 10},
                 "faithfulness": {
@@ -76,6 +79,7 @@ def examples(inputs: int = 4, samples: int = 6, size: int = 16) -> dict[str, Any
 
     return {
         "inputs": random(inputs),
+        "reconstructions": random(inputs),
         "names": np.array(["tiger", "snow_leopard", "cow", "lion", "fox"][:inputs]),
         "layers": {
             layer: {
@@ -95,3 +99,4 @@ def write_table1_results(root: Path, scale: str) -> None:
     folder = root / paths.figures(scale, "table1")
     stand_in(folder, "fig2", "figS4", "figS5", "figS6")
     write_table(table1(numbers), folder / "table1")
+    write_table(faithfulness_table(numbers), folder / "table1_faithfulness")

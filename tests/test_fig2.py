@@ -27,6 +27,8 @@ def test_fig2_has_a_column_per_layer_and_a_row_per_method(inputs: int) -> None:
     canvas = sheet(figure)
     for example in range(inputs):
         top, left = place(canvas, shown["inputs"][example])
+        below, beneath = place(canvas, shown["reconstructions"][example])
+        assert beneath == left and below > top + shown["inputs"].shape[1]
         columns, rows = [], []
         for images in shown["layers"].values():
             places = [
@@ -41,7 +43,7 @@ def test_fig2_has_a_column_per_layer_and_a_row_per_method(inputs: int) -> None:
         assert all(row == rows[0] for row in rows)
         assert rows[0] == sorted(rows[0]) and rows[0][0] == top
     written = texts(figure)
-    for name in METHODS.values():
+    for name in (*METHODS.values(), "$D(E(x))$"):
         assert written.count(name) == inputs
     for name in ("conv5", "fc6", "fc7", "fc8", r"$\sigma$(fc8)"):
         assert written.count(name) == inputs
@@ -64,8 +66,11 @@ def test_figS4_shows_all_samples_of_two_examples() -> None:
             assert [c for _, c in [*samples, other]] == sorted(c for _, c in [*samples, other])
             heights.append(other[0])
         assert heights == sorted(heights) and len(set(heights)) == len(LAYERS)
-        assert place(canvas, shown["inputs"][example])[0] < heights[0]
+        top, left = place(canvas, shown["inputs"][example])
+        beside = place(canvas, shown["reconstructions"][example])
+        assert top < heights[0] and beside[0] == top and beside[1] > left
     written = texts(figure)
+    assert written.count("$D(E(x))$") == 2
     assert written.count("ours, 4 samples") == written.count("D&B") == 2
     assert any("scale laptop" in text and "seed 7" in text and "N = 2" in text for text in written)
     assert any("16 × 16 px" in text for text in written)
@@ -90,11 +95,12 @@ def test_figS5_shows_the_first_and_the_last_layer(example: int, samples: int) ->
     assert "input: " + ("tiger", "snow leopard")[example] in written
 
 
-@pytest.mark.parametrize("size", [32, 128])
-def test_labels_and_images_keep_apart(size: int) -> None:
+@pytest.mark.parametrize(("size", "samples"), [(32, 10), (64, 6), (128, 10)])
+def test_labels_and_images_keep_apart(size: int, samples: int) -> None:
     """No label covers an image or another label, and none leaves the figure."""
-    shown = examples(2, samples=10, size=size)
-    images = [*shown["inputs"], *shown["layers"]["conv5"]["ours"].reshape(-1, size, size, 3)]
+    shown = examples(2, samples=samples, size=size)
+    images = [*shown["inputs"], *shown["reconstructions"]]
+    images += [*shown["layers"]["conv5"]["ours"].reshape(-1, size, size, 3)]
     for figure in (draw_fig2(shown, META), draw_figS4(shown, META), draw_figS5(shown, META)):
         renderer = FigureCanvasAgg(figure).get_renderer()
         boxes = [
@@ -127,11 +133,12 @@ def test_examples_are_read_from_npz(tmp_path: Path) -> None:
         for layer, images in shown["layers"].items()
         for method, array in images.items()
     }
-    arrays |= {"inputs": shown["inputs"], "names": shown["names"], "other": np.zeros(3)}
+    kept = {name: shown[name] for name in ("inputs", "reconstructions", "names")}
+    arrays |= kept | {"other": np.zeros(3)}
     write_npz(tmp_path / "table1.npz", **arrays)
     found = load_examples(tmp_path / "table1.npz")
     assert list(found["layers"]) == list(LAYERS)
-    assert np.array_equal(found["names"], shown["names"])
+    assert all(np.array_equal(found[name], array) for name, array in kept.items())
     for layer, images in shown["layers"].items():
         for method, array in images.items():
             assert np.array_equal(found["layers"][layer][method], array)
@@ -155,6 +162,11 @@ def change(part: str, array: Any) -> dict[str, Any]:
     [
         (change("inputs", np.zeros((2, 16, 16, 3))), "uint8 images of shape"),
         (change("inputs", np.zeros((0, 16, 16, 3), np.uint8)), "uint8 images of shape"),
+        (
+            change("reconstructions", np.zeros((2, 16, 16, 3))),
+            "reconstructions shown must be uint8",
+        ),
+        (change("reconstructions", np.zeros((1, 16, 16, 3), np.uint8)), "not uint8 .1, 16"),
         (change("names", ["tiger"]), "1 names do not fit 2 examples"),
         (change("layers", {}), "no layer to show"),
         (change("ours", np.zeros((2, 2, 16, 16, 3), np.uint8)), "'ours' of layer fc6"),

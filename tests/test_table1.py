@@ -28,6 +28,7 @@ def test_records(numbers: dict[str, Any]) -> None:
         assert record["fid_dosovitskiy"] == DOSOVITSKIY[layer]
         assert record["faithfulness"] == FAITHFULNESS[layer]
         assert (record["species_ours"], record["species_dosovitskiy"]) == (0.96, 0.5)
+        assert (record["agreement_ours"], record["agreement_dosovitskiy"]) == (0.82, 0.26)
         assert (record["paper_ours"], record["paper_ours_std"], record["paper_dosovitskiy"]) == (
             PAPER[layer]["ours"], PAPER[layer]["ours_std"], PAPER[layer]["dosovitskiy"],
         )  # fmt: skip
@@ -40,6 +41,7 @@ def test_what_was_measured_is_said(numbers: dict[str, Any]) -> None:
     assert (numbers["images"], numbers["draws"], numbers["size"]) == (2048, 3, 64)
     assert (numbers["scale"], numbers["seed"], numbers["label"]) == ("laptop", 7, "FID-EN0")
     assert numbers["reconstruction_psnr"] == 22.1
+    assert (numbers["species_reconstruction"], numbers["agreement_reconstruction"]) == (0.97, 0.93)
     assert (numbers["fid_floor_real"], numbers["kid_floor_reconstruction"]) == (10, 9)
     assert numbers["updates_ours"] == numbers["updates_dosovitskiy"] == 9000
 
@@ -122,6 +124,8 @@ def with_draws(count: int, layers: tuple[str, ...]) -> dict[str, Any]:
         (drop("fc7", "layers"), "lack 'fc7'.*evaluate@table1"),
         (drop("floor_real"), "lack 'floor_real'"),
         (drop("species_real"), "lack 'species_real'"),
+        (drop("agreement_reconstruction"), "lack 'agreement_reconstruction'"),
+        (drop("agreement_dosovitskiy", "layers", "fc6"), "lack 'agreement_dosovitskiy'"),
         (drop("reconstruction"), "lack 'reconstruction'"),
         (drop("kid", "layers", "conv5", "dosovitskiy"), "lack 'kid'"),
         (drop("faithfulness_se", "layers", "fc8", "faithfulness"), "lack 'faithfulness_se'"),

@@ -24,13 +24,15 @@ from pipeline.evaluation.sampling import conditional_samples, decode_images
 from pipeline.evaluation.table1 import summarise_table1
 from pipeline.models.loading import load_autoencoder, load_baseline, load_cinn, load_evaluator
 from pipeline.networks.layers import represent_pixels
-from pipeline.networks.loading import checkpoint_file, load_network
+from pipeline.networks.loading import load_network
 from pipeline.params import Params
 from pipeline.storage import read_json, write_json, write_npz
 
 __all__ = ["measure_table1"]
 
 NETWORK = "alexnet"
+OUTPUT = "output"
+"""Its module that gives a number per class."""
 BATCH = 256
 """Representations that a decoder sees at once."""
 
@@ -65,6 +67,16 @@ def measure_table1(params: Params, device: torch.device) -> None:
         """Share of images (R, H, W, 3) uint8 that the evaluator reads as their input's species."""
         return float(np.mean(read_attributes(evaluator, images)["species"] == species))
 
+    def predicted(images: np.ndarray) -> np.ndarray:
+        """The classes (R,) that the network sees in images (R, H, W, 3) uint8."""
+        return represent_pixels(network, OUTPUT, images).argmax(1).numpy()
+
+    seen = predicted(inputs)
+
+    def agreement(images: np.ndarray) -> float:
+        """Share of images in which the network sees the class that it sees in their input."""
+        return float(np.mean(predicted(images) == seen))
+
     # The posterior's mean, not a draw: the best that D can show, so the stricter floor.
     mean = encode_in_batches(autoencoder, test)[0][rows]
     rebuilt = decode_images(autoencoder, mean.to(device))
@@ -74,12 +86,17 @@ def measure_table1(params: Params, device: torch.device) -> None:
         "reconstruction": reconstruction_quality(inputs, rebuilt, device),
         "species_real": shows_its_species(inputs),
         "species_reconstruction": shows_its_species(rebuilt),
+        "agreement_reconstruction": agreement(rebuilt),
         "accuracy": read_json(paths.metrics(params.scale, f"train_network-{NETWORK}"))[
             "test_accuracy"
         ],
         "layers": {},
     }
-    arrays = {"inputs": inputs[shown], "names": test.truth["species"].to_numpy(str)[shown]}
+    arrays = {
+        "inputs": inputs[shown],
+        "reconstructions": rebuilt[shown],
+        "names": test.truth["species"].to_numpy(str)[shown],
+    }
     generator = torch.Generator().manual_seed(params.seed)
     updates = []
     for name, baseline in params.baselines.items():
@@ -87,7 +104,7 @@ def measure_table1(params: Params, device: torch.device) -> None:
         z = load_representations(paths.representations(NETWORK, baseline.layer), step, "test")[rows]
         z = z.float()
         config = read_json(paths.cinn(NETWORK, baseline.layer) / "config.json")["model"]
-        t = load_cinn(config, checkpoint_file(paths.cinn(NETWORK, baseline.layer), step))
+        t = load_cinn(config, paths.checkpoint_file(paths.cinn(NETWORK, baseline.layer), step))
         t = t.to(device)
         v = torch.randn(settings.draws, len(z), config["features"], generator=generator)
         drawn = [decode_images(autoencoder, conditional_samples(t, z, one)) for one in v]
@@ -115,6 +132,8 @@ def measure_table1(params: Params, device: torch.device) -> None:
             "dosovitskiy": distances(decoded),
             "species_ours": float(np.mean([shows_its_species(images) for images in drawn])),
             "species_dosovitskiy": shows_its_species(decoded),
+            "agreement_ours": float(np.mean([agreement(images) for images in drawn])),
+            "agreement_dosovitskiy": agreement(decoded),
             # Test images come in random order, so that the next one is another image.
             "faithfulness": cosine_faithfulness(
                 np.stack(again[:-1], 1), z, z.roll(1, 0), again[-1]

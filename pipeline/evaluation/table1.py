@@ -51,15 +51,17 @@ def summarise_table1(
     - `accuracy` of AlexNet on test images
     - `species_real`, `species_reconstruction`: share of these images and of D(E(x)) in which an
       evaluator network reads the species of the input
+    - `agreement_reconstruction`: share of D(E(x)) in which AlexNet sees the class it sees in x
     - `layers`: `{layer: {"ours": [{"fid", "kid"}, ...], "dosovitskiy": {"fid", "kid"},
-      "species_ours", "species_dosovitskiy", "faithfulness": {...}}}` for every layer of Table 1:
-      one entry of `ours` per sample draw, the same number for each, shares as above, and what
-      `cosine_faithfulness` returned
+      "species_ours", "species_dosovitskiy", "agreement_ours", "agreement_dosovitskiy",
+      "faithfulness": {...}}}` for every layer of Table 1: one entry of `ours` per sample draw, the
+      same number for each, shares as above, and what `cosine_faithfulness` returned
 
     The result, flat numbers, which `dvc metrics show` lists:
 
     - the arguments, `draws`, `fid_floor_real`, `kid_floor_real` and the same for `reconstruction`
-    - `reconstruction_l1`, `_psnr`, `_perceptual`, `accuracy`, `species_real` and the like
+    - `reconstruction_l1`, `_psnr`, `_perceptual`, `accuracy`, `species_real` and the like,
+      `agreement_reconstruction`
     - `fid_ours_<layer>` (mean over draws), `fid_dosovitskiy_<layer>`, `faithfulness_<layer>`
     - `fid_smallest_ratio`: FID D&B / FID ours, the smallest over the layers (claim T1.a);
       `fid_layers_better`, `fid_layers_better_every_draw`, `kid_layers_better`: number of layers
@@ -75,9 +77,8 @@ def summarise_table1(
       high of all layers.
     - `layers`: one record per layer: `layer`, `fid_ours`, `fid_ours_std` and the same for `kid`,
       over draws; `fid_dosovitskiy`, `kid_dosovitskiy`; `faithfulness`, `faithfulness_se`, the
-      cosines `samples`, `other`, `reconstruction`; `species_ours`, `species_dosovitskiy`;
-      `paper_ours`, `paper_ours_std`,
-      `paper_dosovitskiy`
+      cosines `samples`, `other`, `reconstruction`; `species_ours`, `species_dosovitskiy` and the
+      same for `agreement`; `paper_ours`, `paper_ours_std`, `paper_dosovitskiy`
 
     Args:
         measured: as above.
@@ -143,7 +144,7 @@ def _summarise(measured: Mapping[str, Any], about: Mapping[str, Any]) -> dict[st
         value = _number(measured["reconstruction"], key, "reconstruction")
         summary[f"reconstruction_{key}"] = rounded(value)
 
-    for key in ("accuracy", "species_real", "species_reconstruction"):
+    for key in ("accuracy", "species_real", "species_reconstruction", "agreement_reconstruction"):
         summary[key] = rounded(_number(measured, key, "Table 1"))
 
     records = []
@@ -156,8 +157,10 @@ def _summarise(measured: Mapping[str, Any], about: Mapping[str, Any]) -> dict[st
             record[f"{metric}_dosovitskiy"] = rounded(theirs[metric][i])
         for key in ("faithfulness", "faithfulness_se", "samples", "other", "reconstruction"):
             record[key] = rounded(_number(faith, key, name))
-        for key in ("species_ours", "species_dosovitskiy"):
-            record[key] = rounded(_number(layers[name], key, name))
+        for key in ("species", "agreement"):
+            for method in ("ours", "dosovitskiy"):
+                share = f"{key}_{method}"
+                record[share] = rounded(_number(layers[name], share, name))
         record |= {f"paper_{key}": value for key, value in paper.items()}
         records.append(record)
         for key in ("fid_ours", "fid_dosovitskiy", "faithfulness"):

@@ -2,9 +2,10 @@
 
 Draws from arrays and numbers alone:
 
-- examples: `{"inputs": (X, H, W, 3) uint8, "names": (X,) str, "layers": {layer: {"ours":
-  (X, S, H, W, 3) uint8, "dosovitskiy": (X, H, W, 3), "mahendran": (X, H, W, 3)}}}`, the layers in
-  the order of depth; `load_examples` reads it from an npz file.
+- examples: `{"inputs": (X, H, W, 3) uint8, "reconstructions": (X, H, W, 3), "names": (X,) str,
+  "layers": {layer: {"ours": (X, S, H, W, 3) uint8, "dosovitskiy": (X, H, W, 3), "mahendran":
+  (X, H, W, 3)}}}`, the layers in the order of depth, reconstructions D(E(x)); `load_examples` reads
+  it from an npz file.
 - meta: `{"scale": str, "seed": int}`, such as `metrics/table1.json`.
 """
 
@@ -26,15 +27,17 @@ LAYERS = ("conv5", "fc6", "fc7", "fc8", "output")
 NAMES = {"output": r"$\sigma$(fc8)"}
 """How a layer is written where its own name says less."""
 
+RECONSTRUCTION = "$D(E(x))$"
 METHODS = {"ours": "ours", "dosovitskiy": "D&B", "mahendran": "M&V"}
 
 Pixels = NDArray[np.uint8]
 
 
 def load_examples(path: Path) -> dict[str, Any]:
-    """Examples from an npz file with `inputs`, `names` and `<layer>_<method>`; others are ignored.
+    """Examples from an npz file; arrays that are not needed are ignored.
 
-    Layers are conv5, fc6, fc7, fc8 and output, methods ours, dosovitskiy and mahendran.
+    It holds `inputs`, `reconstructions`, `names` and `<layer>_<method>`. Layers are conv5, fc6,
+    fc7, fc8 and output, methods ours, dosovitskiy and mahendran.
 
     Raises:
         PipelineError: the file or one of the arrays is missing.
@@ -42,6 +45,7 @@ def load_examples(path: Path) -> dict[str, Any]:
     with open_arrays(path, "examples") as arrays:
         return {
             "inputs": arrays["inputs"],
+            "reconstructions": arrays["reconstructions"],
             "names": arrays["names"],
             "layers": {
                 layer: {method: arrays[f"{layer}_{method}"] for method in METHODS}
@@ -51,7 +55,7 @@ def load_examples(path: Path) -> dict[str, Any]:
 
 
 def draw_fig2(examples: Mapping[str, Any], meta: Mapping[str, Any]) -> Figure:
-    """Fig. 2: each example's input, then one column per layer, one row per method.
+    """Fig. 2: each example's input and D(E(x)), a column per layer, a row per method.
 
     Ours is the first of the samples. See the module for the formats.
 
@@ -62,7 +66,7 @@ def draw_fig2(examples: Mapping[str, Any], meta: Mapping[str, Any]) -> Figure:
     inputs, layers = examples["inputs"], examples["layers"]
     count, height, width, _ = inputs.shape
     gap, wide = gaps(width)
-    first = width + 2 * width // 3  # of the layers' columns, with room for the methods' names
+    first = width + 5 * width // 6  # of the layers' columns, with room for the methods' names
     block = first + len(layers) * (width + gap) - gap
     between = 2 * wide
     tall = len(METHODS) * (height + gap) - gap
@@ -72,6 +76,10 @@ def draw_fig2(examples: Mapping[str, Any], meta: Mapping[str, Any]) -> Figure:
         top = (example // 2) * (tall + height // 2)
         sheet.place(inputs[example], left, top)
         sheet.above(_species(examples, example), left, top, width, italic=True)
+        # Between two rows, for it belongs to none of the methods.
+        below = top + height + height // 2
+        sheet.place(examples["reconstructions"][example], left, below)
+        sheet.above(RECONSTRUCTION, left, below, width)
         for row, (method, name) in enumerate(METHODS.items()):
             y = top + row * (height + gap)
             sheet.beside(name, left + first, y, height)
@@ -90,7 +98,7 @@ def draw_fig2(examples: Mapping[str, Any], meta: Mapping[str, Any]) -> Figure:
 def draw_figS4(examples: Mapping[str, Any], meta: Mapping[str, Any]) -> Figure:
     """Fig. S4: all samples of each layer beside D&B's reconstruction, for the first two examples.
 
-    See the module for the formats.
+    Above them stand the input and D(E(x)). See the module for the formats.
 
     Raises:
         PipelineError: arrays whose shapes do not fit, or fewer than two examples.
@@ -108,16 +116,20 @@ def draw_figS4(examples: Mapping[str, Any], meta: Mapping[str, Any]) -> Figure:
     ours = samples * (width + gap) - gap
     block = ours + wide + width
     between = 2 * wide
+    top = height + 2 * height // 3  # with room for the heads of the columns
     sheet = Sheet()
     for example in range(2):
         left = example * (block + between)
         sheet.place(inputs[example], left, 0)
         sheet.above(_species(examples, example), left, 0, width, italic=True)
-        # Beside the input there is room for the heads of the columns.
-        sheet.above(f"ours, {samples} samples", left, height + wide, ours)
-        sheet.above(METHODS["dosovitskiy"], left + ours + wide, height + wide, width)
+        # A column further than the next one leaves room for the species' name.
+        right = left + min(2, samples) * (width + gap)
+        sheet.place(examples["reconstructions"][example], right, 0)
+        sheet.above(RECONSTRUCTION, right, 0, width)
+        sheet.above(f"ours, {samples} samples", left, top, ours)
+        sheet.above(METHODS["dosovitskiy"], left + ours + wide, top, width)
         for row, (layer, images) in enumerate(layers.items()):
-            y = height + wide + row * (height + gap)
+            y = top + row * (height + gap)
             for column in range(samples):
                 sheet.place(images["ours"][example, column], left + column * (width + gap), y)
             sheet.place(images["dosovitskiy"][example], left + ours + wide, y)
@@ -181,10 +193,16 @@ def _samples(layers: Mapping[str, Mapping[str, Pixels]]) -> int:
 
 def _check(examples: Mapping[str, Any]) -> None:
     inputs, layers = np.asarray(examples["inputs"]), examples["layers"]
+    rebuilt = np.asarray(examples["reconstructions"])
     if inputs.dtype != np.uint8 or inputs.ndim != 4 or inputs.shape[-1] != 3 or not inputs.size:
         raise PipelineError(
             f"the inputs shown must be uint8 images of shape (examples, H, W, 3), not "
             f"{inputs.dtype} {inputs.shape}."
+        )
+    if rebuilt.dtype != np.uint8 or rebuilt.shape != inputs.shape:
+        raise PipelineError(
+            f"the reconstructions shown must be uint8 of shape {inputs.shape}, as the inputs, not "
+            f"{rebuilt.dtype} {rebuilt.shape}."
         )
     if len(examples["names"]) != len(inputs):
         raise PipelineError(f"{len(examples['names'])} names do not fit {len(inputs)} examples.")

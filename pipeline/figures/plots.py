@@ -19,7 +19,13 @@ from pipeline.figures.fig6 import (
     load_texture_samples,
 )
 from pipeline.figures.fig7 import draw_changes, draw_fig7, draw_figS8, draw_figS9, load_edits
-from pipeline.reporting.tables import edits_table, fid_table, table1, write_table
+from pipeline.reporting.tables import (
+    edits_table,
+    faithfulness_table,
+    fid_table,
+    table1,
+    write_table,
+)
 
 __all__ = ["PLOTS"]
 
@@ -77,6 +83,7 @@ def plot_table1(summary: Mapping[str, Any], arrays: Path, folder: Path) -> None:
     """Set Tab. 1, draw Figs. 2 and S4 to S6."""
     examples = load_examples(arrays)
     write_table(table1(summary), folder / "table1")
+    write_table(faithfulness_table(summary), folder / "table1_faithfulness")
     save_figure(draw_fig2(examples, summary), folder / "fig2")
     save_figure(draw_figS4(examples, summary), folder / "figS4")
     for example, name in enumerate(("figS5", "figS6")):

@@ -13,22 +13,24 @@ FIGURES: Mapping[str, Sequence[Image]] = {
         Image(
             "fig2",
             "Fig. 2. Images recovered from AlexNet's representation z of an input, by layer",
-            "Columns are layers, from shallow to deep; σ is the softmax. Ours: one sample "
+            "Columns are layers, from shallow to deep; σ is the softmax. Below an input stands the "
+            "autoencoder's D(E(x)): what it lacks, no sample can show. Ours: one sample "
             "D(t⁻¹(v|z)). D&B: what a decoder makes that was trained to reconstruct the input from "
             "z alone. M&V: gradient descent on the pixels, with nothing learned from images. Ours "
             "should look like an image at every depth, since it draws what z leaves open; D&B "
             "averages over it, the more the deeper the layer.",
             "For each of a few animals a grid of small images: five layers in columns, the three "
-            "methods in rows, the input at the left.",
+            "methods in rows, the input and its reconstruction at the left.",
         ),
         Image(
             "figS4",
             "Fig. S4. All samples of each layer, for two inputs",
-            "The first two inputs of Fig. 2, a row for each layer. What stays the same along a row "
-            "is what the layer holds; what changes is what it has become invariant to. D&B's "
-            "method gives one image per representation, and cannot tell the two apart.",
+            "The first two inputs of Fig. 2 and their D(E(x)), below them a row for each layer. "
+            "What stays the same along a row is what the layer holds; what changes is what it has "
+            "become invariant to, as far as D(E(x)) shows it. D&B's method gives one image per "
+            "representation, and cannot tell the two apart.",
             "Two grids of animals, one row per layer, several samples and one reconstruction each; "
-            "above them the inputs.",
+            "above them the inputs and their reconstructions by the autoencoder.",
         ),
         Image(
             "figS5",
@@ -189,14 +191,14 @@ FIGURES: Mapping[str, Sequence[Image]] = {
             "Fig. 5. What an attack changes in the layers of ResNet",
             "A test image that the attack misleads, if there is one. Each row begins with an image "
             "and the class that the network sees in it: the input, the input with random signs "
-            "added, the attacked input. v is that of the input, z* = "
-            "Φ(x*) that of the row's image x*: D(t⁻¹(v|z*)) shows what of the change reaches a "
-            "layer. The input layer should show the image as it is, deep layers of the attacked "
-            "one the class that the network sees, and random signs no other class. Below, how much "
-            "of the variance of z̄ the invariances explain (Eq. 19, ± a standard error): more in "
-            "deeper layers, which an attack can use.",
+            "added, the attacked input. v is that of the input, z* = Φ(x*) that of the row's image "
+            "x*: D(t⁻¹(v|z*)) shows what of the change reaches a layer. The input layer should "
+            "show the image as it is, deep layers of the attacked one the class that the network "
+            "sees, and random signs no other class. A single image need not: how many do is "
+            "counted below. The percentages tell how much of the variance of z̄ the invariances "
+            "explain (Eq. 19, ± a standard error): more in deeper layers, which an attack can use.",
             "Three rows of images of an animal, unchanged, randomly changed and attacked, with a "
-            "column per layer; below them, a row of percentages.",
+            "column per layer; below them, two rows of percentages, ours and the paper's.",
         ),
         Image(
             "figS13",
@@ -224,10 +226,9 @@ FIGURES: Mapping[str, Sequence[Image]] = {
             "images, one on stylized images, in which coats say nothing about the species. At "
             "scales laptop and gpu the first saw random parts of its images, the second whole "
             "ones, which adds to the difference. Inputs are held-out animals: natural, in another "
-            "species' coat, a patch of coat without shape, and a sketch without coat. The "
-            "generator G takes the part of D, and t is trained on its images. Samples of the "
-            "first network should follow the texture, those of the second the shape, also of a "
-            "sketch.",
+            "species' coat, a patch of coat without shape, and a sketch without coat. D is the "
+            "generator of Fig. S11, and t is trained on its images. Samples of the first network "
+            "should follow the texture, those of the second the shape, also of a sketch.",
             "Rows of animals: an input, samples through the first network, and samples through "
             "the second; natural inputs, other coats, patches of coat and sketches.",
         ),
@@ -252,8 +253,8 @@ FIGURES: Mapping[str, Sequence[Image]] = {
             "W, a part of the generator, embeds the class as h. The dequantiser, a variational "
             "autoencoder, turns h into a draw h̃ from a continuous distribution, on which t can "
             "have a density; with the noise z̃ it makes up z̄. t learns p(z̄|z) for z = Φ(x) of "
-            "the images x = G(z̄). It is invertible (double arrows): to sample, v is drawn, and "
-            "G(t⁻¹(v|z)) shown. Shaded: networks.",
+            "the images x = D(z̄) of the generator D. It is invertible (double arrows): to sample, "
+            "v is drawn, and D(t⁻¹(v|z)) shown. Shaded: networks.",
             "A diagram of boxes and arrows: class, embedding and dequantiser lead to the latent "
             "code, which noise joins; the code leads to the generator and its image, whose "
             "representation conditions the invertible network between the code and v.",

@@ -6,15 +6,24 @@ import csv
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.concepts import concept_of, in_order
+from pipeline.rounding import rounded
 from pipeline.storage import write_text
 
-__all__ = ["TextTable", "cell_texts", "edits_table", "fid_table", "table1", "write_table"]
+__all__ = [
+    "TextTable",
+    "cell_texts",
+    "edits_table",
+    "faithfulness_table",
+    "fid_table",
+    "table1",
+    "write_table",
+]
 
 Cell = str | int | float | tuple[float, float]
 """Words, a number, or a number with its deviation."""
@@ -22,10 +31,13 @@ Cell = str | int | float | tuple[float, float]
 LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", "±": r"$\pm$", "×": r"$\times$",
+    "<": r"\textless{}", ">": r"\textgreater{}", "±": r"$\pm$", "×": r"$\times$", "Φ": r"$\Phi$",
 }  # fmt: skip
 NUMBER = re.compile(r"^Table \w+\. ")
 """LaTeX numbers tables by itself."""
+
+NETWORKS = {"FID": "Inception v3", "FID-EN0": "EfficientNet-Lite0"}
+"""Whose features a Fréchet distance is measured in, by what it is called."""
 
 MARKDOWN = re.compile(r"([\\`*_\[\]|<>])")
 
@@ -40,6 +52,8 @@ class TextTable:
         rows: cells; a number is printed with `digits` of its column, a pair as value ± deviation.
         digits: decimals of each column; that of the first one has no meaning.
         notes: sentences below the table.
+        constants: further columns of the csv file, the same in every row: what elsewhere the notes
+            say.
 
     Raises:
         PipelineError: a row or `digits` whose length is not that of `head`, or no rows.
@@ -50,6 +64,7 @@ class TextTable:
     rows: Sequence[Sequence[Cell]]
     digits: Sequence[int]
     notes: Sequence[str] = ()
+    constants: Mapping[str, str | int | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         lengths = {len(self.digits), *(len(row) for row in self.rows)}
@@ -63,7 +78,8 @@ def write_table(table: TextTable, stem: Path) -> list[Path]:
     """Write a table as `<stem>.csv`, `.md` and `.tex`; each appears whole or not at all.
 
     The csv file holds plain numbers, all their digits, with a column `<name> ±` behind each column
-    that has deviations, and neither title nor notes. The tex file needs the package booktabs.
+    that has deviations, and constants in place of title and notes. The tex file needs the package
+    booktabs.
 
     Raises:
         PipelineError: the folder cannot be written.
@@ -90,6 +106,15 @@ def table1(summary: Mapping[str, Any]) -> TextTable:
     return _made(_table1, "table1", summary)
 
 
+def faithfulness_table(summary: Mapping[str, Any]) -> TextTable:
+    """What Table 1's images still show of z, from the numbers in `metrics/table1.json`.
+
+    Raises:
+        PipelineError: a number is missing.
+    """
+    return _made(_faithfulness_table, "table1", summary)
+
+
 def _table1(summary: Mapping[str, Any]) -> TextTable:
     label = summary["label"]
     head = ["layer", "FID ours, paper", "FID D&B, paper", f"{label} ours", f"{label} D&B",
@@ -107,24 +132,26 @@ def _table1(summary: Mapping[str, Any]) -> TextTable:
         ]
         for record in summary["layers"]
     ]
-    floors = [
-        f"{label} {summary[f'fid_floor_{key}']:.1f}, KID × 1000 {summary[f'kid_floor_{key}']:.2f}"
-        for key in ("real", "reconstruction")
-    ]
+    floors = {
+        kind: {metric: summary[f"{metric}_floor_{kind}"] for metric in ("fid", "kid")}
+        for kind in ("real", "reconstruction")
+    }
+    written = [f"{label} {floor['fid']:.1f}, KID × 1000 {floor['kid']:.2f}"
+               for floor in floors.values()]  # fmt: skip
     inherited = summary["updates_inherited"]
     start = f", the first {inherited:,} of them ours, with which it begins" if inherited else ""
     notes = [
         f"Scale {summary['scale']}, seed {summary['seed']}: {summary['images']:,} test images of "
         f"{summary['size']} px against as many reference images.",
         _distance_note(summary),
-        f"Floors: other real images {floors[0]}; the autoencoder's reconstructions {floors[1]}.",
+        f"Floors: other real images {written[0]}; the autoencoder's reconstructions {written[1]}.",
         f"D(E(x)) of these images: L1 {summary['reconstruction_l1']:.4f} in [0, 1], PSNR "
         f"{summary['reconstruction_psnr']:.1f} dB, LPIPS-type distance (EfficientNet-Lite0, "
         f"unweighted) {summary['reconstruction_perceptual']:.2f}.",
         f"± of distances: standard deviation over {summary['draws']} sample draws; of faithfulness:"
         " standard error over inputs.",
         "Faithfulness: cosine of a sample's representation with z, where 0 is that of other images "
-        "and 1 that of reconstructions.",
+        "and 1 that of reconstructions; the three cosines stand in a table of their own.",
         f"Decoder updates: ours {summary['updates_ours']:,}, D&B "
         f"{summary['updates_dosovitskiy']:,}{start}.",
     ]
@@ -132,7 +159,62 @@ def _table1(summary: Mapping[str, Any]) -> TextTable:
     # Two decimals suit distances around 20, none those in the thousands.
     largest = max(record["fid_dosovitskiy"] for record in summary["layers"])
     decimals, kid = (1, 2) if largest < 1000 else (0, 0)
-    return TextTable(title, head, rows, (0, 1, 1, decimals, decimals, kid, kid, 3), notes)
+    return TextTable(
+        title,
+        head,
+        rows,
+        (0, 1, 1, decimals, decimals, kid, kid, 3),
+        notes,
+        _constants(summary) | {"draws": summary["draws"]} | _distances(summary, floors),
+    )
+
+
+def _faithfulness_table(summary: Mapping[str, Any]) -> TextTable:
+    head = ["layer", "cosine, other images", "cosine, samples", "cosine, reconstructions",
+            "faithfulness", "species kept [%], samples", "species kept [%], D&B",
+            "AlexNet agrees [%], samples", "AlexNet agrees [%], D&B"]  # fmt: skip
+    shares = [f"{key}_{method}" for key in ("species", "agreement")
+              for method in ("ours", "dosovitskiy")]  # fmt: skip
+    rows: list[list[Cell]] = [
+        [
+            record["layer"],
+            *(record[name] for name in ("other", "samples", "reconstruction")),
+            (record["faithfulness"], record["faithfulness_se"]),
+            *(_percent(record[name]) for name in shares),
+        ]
+        for record in summary["layers"]
+    ]
+    real, rebuilt, agreement, accuracy = (
+        _percent(summary[name])
+        for name in ("species_real", "species_reconstruction", "agreement_reconstruction",
+                     "accuracy")
+    )  # fmt: skip
+    notes = [
+        f"Scale {summary['scale']}, seed {summary['seed']}: {summary['images']:,} test images of "
+        f"{summary['size']} px, {summary['draws']} samples of each.",
+        "Cosine similarity of Φ(image) with the z of the input. Faithfulness places the samples "
+        "between the other images (0) and the reconstructions (1), ± standard error over inputs.",
+        "Species kept: share of images in which an evaluator network, which is not AlexNet, reads "
+        f"the input's species; it reads {real:.1f} % of the real test images right and "
+        f"{rebuilt:.1f} % of the reconstructions.",
+        "AlexNet agrees: share of images in which AlexNet sees the class that it sees in the "
+        f"input; of reconstructions {agreement:.1f} %. Unlike the evaluator, it has not learned "
+        f"from blurred images, and D blurs. Its own test accuracy is {accuracy:.1f} %.",
+    ]
+    constants = {
+        "species kept [%], real images": real,
+        "species kept [%], reconstructions": rebuilt,
+        "AlexNet agrees [%], reconstructions": agreement,
+        "AlexNet's accuracy [%]": accuracy,
+    }
+    return TextTable(
+        "How faithful the samples are to z (Table 1)",
+        head,
+        rows,
+        (0, 3, 3, 3, 3, 1, 1, 1, 1),
+        notes,
+        _constants(summary) | {"draws": summary["draws"]} | constants,
+    )
 
 
 def edits_table(summary: Mapping[str, Any]) -> TextTable:
@@ -179,8 +261,8 @@ def _edits_table(summary: Mapping[str, Any]) -> TextTable:
         rows.append(
             [
                 concept_of(attribute),
-                100 * summary["evaluator"][attribute],
-                *(100 * method["success"] for method in methods),
+                _percent(summary["evaluator"][attribute]),
+                *(_percent(method["success"]) for method in methods),
                 *(_known(method["unrelated_kept"], 100) for method in methods),
                 *(_known(method["traits_kept"]) for method in methods),
                 _spread(factor["ours"]["distance"]),
@@ -219,7 +301,8 @@ def _edits_table(summary: Mapping[str, Any]) -> TextTable:
         f"Dimensions of the factors in e: {sizes}.",
     ]
     title = "What replacing one factor changes, and what it keeps (Fig. 7)"
-    return TextTable(title, head, rows, (0, 1, 1, 1, 1, 1, 2, 2, 3, 3, 3), notes)
+    digits = (0, 1, 1, 1, 1, 1, 2, 2, 3, 3, 3)
+    return TextTable(title, head, rows, digits, notes, _constants(summary))
 
 
 def _fid_table(summary: Mapping[str, Any]) -> TextTable:
@@ -256,18 +339,47 @@ def _fid_table(summary: Mapping[str, Any]) -> TextTable:
         f"{floors[1]}.",
     ]
     title = "Fréchet distances of edited images from images (Fig. S9)"
-    return TextTable(title, head, rows, (0, 2, 2, fid, fid, kid, kid), notes)
+    constants = _constants(summary) | _distances(summary, summary["floors"])
+    return TextTable(title, head, rows, (0, 2, 2, fid, fid, kid, kid), notes, constants)
+
+
+def _constants(summary: Mapping[str, Any]) -> dict[str, str | int | float]:
+    return {
+        "scale": summary["scale"],
+        "seed": summary["seed"],
+        "N": summary["images"],
+        "px": summary["size"],
+    }
+
+
+def _distances(
+    summary: Mapping[str, Any], floors: Mapping[str, Mapping[str, float]]
+) -> dict[str, str | int | float]:
+    """Columns that say in which features distances are measured, and how small they can be."""
+    label = summary["label"]
+    extractor = f"{NETWORKS[label]} at {summary['preparation']}"
+    words = {"real": "real images", "reconstruction": "reconstructions"}
+    return {"extractor": extractor} | {
+        f"floor {name}, {words[kind]}": floors[kind][metric]
+        for metric, name in (("fid", label), ("kid", "KID × 1000"))
+        for kind in words
+    }
 
 
 def _distance_note(summary: Mapping[str, Any]) -> str:
     label = summary["label"]
     other = "" if label == "FID" else " It is on another scale than the paper's FID."
-    return f"{label}: Fréchet distance of features at {summary['preparation']}.{other}"
+    features = f"{NETWORKS[label]}'s features at {summary['preparation']}"
+    return f"{label}: Fréchet distance of {features}.{other}"
 
 
 def _known(value: float | None, factor: float = 1.0) -> Cell:
     """A number; words where the evaluator does not read what it takes."""
-    return "not measured" if value is None else factor * value
+    return "not measured" if value is None else rounded(factor * value)
+
+
+def _percent(share: float) -> float:
+    return rounded(100 * share)
 
 
 def _spread(numbers: Mapping[str, float] | None) -> Cell:
@@ -293,8 +405,9 @@ def _csv(table: TextTable) -> str:
         return flat
 
     writer.writerow(spread([(name, f"{name} ±") if pair else name
-                            for name, pair in zip(table.head, paired, strict=True)]))  # fmt: skip
-    writer.writerows(map(spread, table.rows))
+                            for name, pair in zip(table.head, paired, strict=True)])
+                    + list(table.constants))  # fmt: skip
+    writer.writerows([*spread(row), *table.constants.values()] for row in table.rows)
     return buffer.getvalue()
 
 
