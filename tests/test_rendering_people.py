@@ -16,7 +16,7 @@ from pipeline.rendering.people import (
 )
 from pipeline.rendering.primitives import View, ellipsoid, rotation
 from pipeline.rendering.scene import BACKGROUNDS
-from pipeline.rendering.sheets import TURNED, people_rows
+from pipeline.rendering.sheets import people_rows
 
 PERSONAL = [*TRAITS, "Male", "rank_grey", "rank_bald", "rank_beard"]
 
@@ -253,8 +253,9 @@ def test_identities_are_told_apart_by_the_nearest_mean() -> None:
 
 def test_a_sheet_of_factors() -> None:
     rows = people_rows(32, seed=0, columns=4)
-    others = ["background", *ATTRIBUTES, "age, woman", "age, man", "hair_length", "hair_colour"]
-    assert list(rows) == [*TURNED, *others]
+    alone = [name for name in RANGES if not name.startswith(("background_", "cloth_"))]
+    together = ["background", "clothes", *ATTRIBUTES, "age, woman", "age, man"]
+    assert list(rows) == [*alone, *together, "hair_length", "hair_colour"]
     assert all(row.shape == (4, 32, 32, 3) and row.dtype == np.uint8 for row in rows.values())
     for name, row in rows.items():
         assert len({image.tobytes() for image in row}) > 1, name

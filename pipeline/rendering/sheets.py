@@ -18,9 +18,12 @@ SWEPT = {
     "pitch": "fox",
     "roll": "brown_bear",
     "scale": "cow",
+    "x": "panda",
+    "y": "zebra",
     "light_azimuth": "pig",
     "light_elevation": "giraffe",
     "light_strength": "wolf",
+    "ambient": "leopard",
     "coat_phase": "dalmatian",
     "coat_density": "tiger",
     "coat_hue": "fox",
@@ -63,15 +66,17 @@ def _alike(scenes: pd.DataFrame, species: str) -> pd.DataFrame:
     return factors.assign(yaw=0.25, scale=1.0, light_azimuth=-0.6, light_elevation=0.5)
 
 
-TURNED = ("yaw", "pitch", "roll", "light_azimuth", "light_elevation", "light_strength")
+TURNED = ("yaw", "pitch", "roll", "scale", "x", "y",
+          "light_azimuth", "light_elevation", "light_strength", "ambient", "smile")  # fmt: skip
 """Factors of people that go from one end of their range to the other."""
+CLOTHES = ("cloth_red", "cloth_green", "cloth_blue")
 
 
 def people_rows(size: int, seed: int, columns: int = 8) -> dict[str, NDArray[np.uint8]]:
     """A row of images (columns, size, size, 3) uint8 per factor of people.
 
-    Pose, light, background, age and hair change in one person; each attribute is off and on in
-    pairs of several people, with what it causes.
+    Pose, light, smile, background, clothes, age and hair change in one person; each attribute is
+    off and on in pairs of several people, with what it causes.
     """
     scenes = _posed(sample_people(40 * columns, seed)).drop_duplicates("identity")
     plain = scenes[scenes["face_skin_tone"].between(-0.9, -0.2)]
@@ -81,9 +86,11 @@ def people_rows(size: int, seed: int, columns: int = 8) -> dict[str, NDArray[np.
         for male in (False, True)
     )
     ends = {name: np.linspace(*people.RANGES[name], columns) for name in TURNED}
-    rows = {name: woman.assign(**{name: values}) for name, values in ends.items()}
-    names = [*BACKGROUNDS, "background_angle"]
-    rows["background"] = man.assign(**{name: scenes[name].to_numpy()[:columns] for name in names})
+    smiling = woman.assign(Smiling=True)  # or the strength of a smile would show nothing
+    rows = {name: smiling.assign(**{name: values}) for name, values in ends.items()}
+    drawn = {"background": [*BACKGROUNDS, "background_angle"], "clothes": CLOTHES}
+    for row, names in drawn.items():
+        rows[row] = man.assign(**{name: scenes[name].to_numpy()[:columns] for name in names})
     for attribute in people.ATTRIBUTES:
         kept = scenes[scenes["Male"]] if attribute == "No_Beard" else scenes
         off = edit(kept.iloc[: (columns + 1) // 2], attribute, False)
