@@ -26,7 +26,15 @@ PAPER = {
     "Smiling": ((0.833, 0.034), 12.96, 14.47),
 }
 STARGAN = {"change": 0.2505, "edited": 0.787, "read": 0.9647, "reconstruction": 0.1256}
-LOSSES = {"loss": 3.866, "distance": 2.656, "penalty": 0.0179, "classification": 0.63}
+LOSSES = {
+    "loss": 3.866,
+    "distance": 2.656,
+    "penalty": 0.0179,
+    "classification": 0.63,
+    "edits_score": -1.31,
+    "edits_classification": 0.82,
+    "way_back": 0.134,
+}
 
 
 def _method(position: int, name: str, ours: bool) -> dict[str, Any]:

@@ -273,6 +273,21 @@ def test_history(tmp_path: Path) -> None:
     assert result.history[0]["train/items"] == pytest.approx(sum(items) / 4)
 
 
+def test_a_scalar_of_some_updates_is_their_mean(tmp_path: Path) -> None:
+    plain = Objective()
+
+    def objective(model: Net, indices: Tensor, generator: torch.Generator) -> Any:
+        scalars = plain(model, indices, generator)
+        if plain.calls % 3 == 0:
+            scalars["third"] = torch.tensor(float(plain.calls))
+        return scalars
+
+    _, result = train(tmp_path, objective)
+    found = {e["step"]: e.get("train/third") for e in result.history if "train/loss" in e}
+    means = {4: 3, 8: 6, 12: 10.5, 16: 15, 20: 18, 24: 22.5, 28: 27, 30: 30}
+    assert found == means
+
+
 def test_plain_training(tmp_path: Path) -> None:
     """The same as a loop of five lines."""
     inputs: list[Tensor] = []

@@ -267,21 +267,33 @@ def test_one_backward_gives_each_its_own_gradient() -> None:
     generator, critic = small()
     images, attributes = batch()
     training = Adversaries(generator, critic, critic_updates=1, reconstruction=7)
-    training(images, attributes, draws())["loss"].backward()
+    result = training(images, attributes, draws())
+    result["loss"].backward()
     of_generator, of_critic = gradients(generator), gradients(critic)
 
     wanted = attributes[torch.randperm(6, generator=draws())]
     training.zero_grad()
     alone = Adversaries(generator, critic, critic_updates=99)
-    alone(images, attributes, draws())["loss"].backward()
+    told = alone(images, attributes, draws())
+    told["loss"].backward()
     torch.testing.assert_close(of_critic, gradients(critic))
 
     training.zero_grad()
     edited = generator(images, wanted)
     patches, logits = critic(edited)
     back = (generator(edited, attributes) - images).abs().mean()
-    (-patches.mean() + classification_loss(logits, wanted) + 7 * back).backward()
+    fooled = {
+        "edits_score": patches.mean(),
+        "edits_classification": classification_loss(logits, wanted),
+        "way_back": back,
+    }
+    loss = fooled["edits_classification"] + 7 * back - fooled["edits_score"]
+    loss.backward()
     torch.testing.assert_close(of_generator, gradients(generator))
+    torch.testing.assert_close(result["loss"], told["loss"] + loss)
+    assert set(result) - set(told) == set(fooled)
+    for name, value in fooled.items():
+        torch.testing.assert_close(result[name], value.detach())
 
 
 def test_the_critics_loss() -> None:

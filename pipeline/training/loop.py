@@ -133,14 +133,15 @@ def fit(
     history: list[Entry] = []
     snapshots: dict[int, State] = {}
     sums: dict[str, float] = {}
-    since_log, best, best_step, best_state, waited, finished = 0, math.inf, 0, None, 0, False
+    counts: dict[str, int] = {}  # an objective may have scalars in some updates only
+    best, best_step, best_state, waited, finished = math.inf, 0, None, 0, False
     if state is not None:
         try:
             model.load_state_dict(state["model"])
             optimizer.load_state_dict(state["optimizer"])
             step = state["step"]
             history, snapshots, sums = state["history"], state["snapshots"], state["sums"]
-            since_log, finished = state["since_log"], state["finished"]
+            counts, finished = state["counts"], state["finished"]
             best, best_step, waited = state["best"], state["best_step"], state["waited"]
             best_state = state["best_state"]
         except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
@@ -156,7 +157,7 @@ def fit(
                     "history": history,
                     "snapshots": snapshots,
                     "sums": sums,
-                    "since_log": since_log,
+                    "counts": counts,
                     "finished": finished,
                     "best": best,
                     "best_step": best_step,
@@ -198,17 +199,17 @@ def fit(
 
                 for name, value in _floats(scalars, fabric).items():
                     sums[name] = sums.get(name, 0.0) + value
+                    counts[name] = counts.get(name, 0) + 1
                 step += 1
                 if not all(map(math.isfinite, sums.values())):
                     raise _diverged(log.name, sums, step)
-                since_log += 1
                 log.advance()
 
                 last = step == steps
                 entry: Entry = {"step": step}
                 if step % log_every == 0 or last:
-                    entry |= {f"train/{k}": rounded(v / since_log) for k, v in sums.items()}
-                    sums, since_log = {}, 0
+                    entry |= {f"train/{k}": rounded(v / counts[k]) for k, v in sums.items()}
+                    sums, counts = {}, {}
                 if validate is not None and (step % validate_every == 0 or last):
                     result = fabric.broadcast(_validated(model, validate, seed, fabric.device))
                     entry |= {f"validation/{k}": rounded(v) for k, v in result.items()}

@@ -83,8 +83,12 @@ class Adversaries(nn.Module):
     def forward(
         self, images: Tensor, attributes: Tensor, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        """Scalars `loss`, and the critic's: `distance` between real and edited images, as it sees
-        it, the gradient `penalty` and the `classification` loss, all before their weights.
+        """Scalars `loss`, and its parts, all before their weights.
+
+        The critic's are `distance` between real and edited images, as it sees it, the gradient
+        `penalty` and the `classification` loss. The generator's, in updates where it learns, are
+        `edits_score`, which the critic gives its edits, their `edits_classification` loss and
+        `way_back`, the mean absolute difference of what is restored from the original.
 
         `attributes` (B, A) are those of images (B, 3, H, W); edited images get another image's.
         """
@@ -96,7 +100,9 @@ class Adversaries(nn.Module):
             edited = self.generator(images, wanted)
         result = self._told(images, attributes, edited.detach(), generator)
         if turn:
-            result["loss"] = result["loss"] + self._fooled(images, attributes, edited, wanted)
+            fooled = self._fooled(images, attributes, edited, wanted)
+            fooled["loss"] = fooled["loss"] + result["loss"]
+            result |= fooled
         if learning:
             self.updates += 1
         return result
@@ -114,13 +120,17 @@ class Adversaries(nn.Module):
         parts = {"distance": distance, "penalty": penalty, "classification": classification}
         return {"loss": loss} | {name: value.detach() for name, value in parts.items()}
 
-    def _fooled(self, images: Tensor, attributes: Tensor, edited: Tensor, wanted: Tensor) -> Tensor:
-        """The generator's loss (Eq. 6) against a fixed critic."""
+    def _fooled(
+        self, images: Tensor, attributes: Tensor, edited: Tensor, wanted: Tensor
+    ) -> dict[str, Tensor]:
+        """The generator's loss (Eq. 6) against a fixed critic, and its parts."""
         fixed = {name: value.detach() for name, value in self.critic.named_parameters()}
-        score, logits = functional_call(self.critic, fixed, (edited,))
+        scores, logits = functional_call(self.critic, fixed, (edited,))
         back = (self.generator(edited, attributes) - images).abs().mean()
-        classification = classification_loss(logits, wanted)
-        return CLASSIFICATION * classification + self.reconstruction * back - score.mean()
+        classification, score = classification_loss(logits, wanted), scores.mean()
+        loss = CLASSIFICATION * classification + self.reconstruction * back - score
+        parts = {"edits_score": score, "edits_classification": classification, "way_back": back}
+        return {"loss": loss} | {name: value.detach() for name, value in parts.items()}
 
 
 def train_stargan(

@@ -13,6 +13,7 @@ from pipeline.reporting.parts.files import table_of_files
 from pipeline.reporting.results import evaluated, linked, measured
 from pipeline.reporting.tables import edits_table, fid_table
 from pipeline.reporting.wording import percent, percent_and_interval
+from pipeline.storage import read_json
 
 __all__ = ["fig7_part"]
 
@@ -30,7 +31,7 @@ COHERENCE = {
 def fig7_part(root: Path, scale: str) -> Part:
     """Edits, and StarGAN's training. Raises PipelineError if a file or a number is missing."""
     with evaluated(root, scale, "fig7") as numbers:
-        facts = _facts(numbers)
+        facts = [*_facts(numbers), ("FaceNet", _recognition(root, scale, numbers))]
         tables = [
             table_of_files(root, scale, "fig7", "edits", edits_table(numbers)),
             table_of_files(root, scale, "fig7", "fid", fid_table(numbers)),
@@ -49,9 +50,20 @@ def _facts(numbers: Mapping[str, Any]) -> list[Fact]:
          f"edited once for each of {len(numbers['factors'])} factors, seed {numbers['seed']}"),
         ("Floors of Fig. S9", f"{label} {floors['real']['fid']:,.1f} of the unedited images, "
          f"{floors['reconstruction']['fid']:,.1f} of reconstructions D(E(x))"),
-        ("FaceNet", f"{percent(numbers['verification']['accuracy'])} of pairs of images of "
-         "people it was not trained on told right, same or different"),
     ]  # fmt: skip
+
+
+def _recognition(root: Path, scale: str, numbers: Mapping[str, Any]) -> str:
+    """How well FaceNet knows people: on other images of those it learned, and on strangers."""
+    strangers = (
+        f"{percent(numbers['verification']['accuracy'])} of pairs of images of people it was not "
+        "trained on told right, same or different"
+    )
+    curves = root / paths.training(scale, "train_network", "facenet") / "metrics.json"
+    if not curves.exists():  # published weights are not trained here
+        return strangers
+    seen = read_json(curves)["validation"]["accuracy"]
+    return f"{percent(seen)} of validation images of people it was trained on named, {strangers}"
 
 
 def _coherence(numbers: Mapping[str, Any]) -> Table:
@@ -85,6 +97,9 @@ def _stargan(
         ["critic: distance of real from edited images", f"{last['distance']:.3f}"],
         ["critic: gradient penalty", f"{last['penalty']:.4f}"],
         ["critic: classification loss", f"{last['classification']:.3f}"],
+        ["generator: score that the critic gives its edits", f"{last['edits_score']:.3f}"],
+        ["generator: classification loss of its edits", f"{last['edits_classification']:.3f}"],
+        ["generator: what is left of an edit after the way back", f"{last['way_back'] / 2:.3f}"],
         ["validation: attributes that the critic reads right", percent(held_out["read"])],
         ["validation: edits that the critic reads as asked", percent(held_out["edited"])],
         ["validation: mean change of a pixel by an edit", f"{held_out['change'] / 2:.3f}"],
