@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["EFFECTS", "asked", "concept_of", "in_order"]
+__all__ = ["CONCEPTS", "EFFECTS", "asked", "concept_of", "in_order"]
 
 CONCEPTS = {
     "Black_Hair": ("hair", "not black", "black"),

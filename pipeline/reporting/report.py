@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pipeline import paths
 from pipeline.errors import PipelineError
@@ -19,8 +20,8 @@ from pipeline.reporting.parts.fig5 import fig5_part
 from pipeline.reporting.parts.fig6 import fig6_part
 from pipeline.reporting.parts.fig7 import fig7_part
 from pipeline.reporting.parts.table1 import table1_part
-from pipeline.reporting.results import linked, measured, require
-from pipeline.reporting.verdicts import claims_table
+from pipeline.reporting.results import evaluated, linked, measured, require
+from pipeline.reporting.verdicts import JUDGES, claims_table
 from pipeline.storage import read_json, write_text
 
 __all__ = ["PARTS", "write_report"]
@@ -82,7 +83,7 @@ def _section(root: Path, scale: str) -> Section:
     with measured(root, scale, paths.claims(scale), "claims") as rows:
         stages = {row["stage"] for row in rows}
         held = sum(bool(row["holds"]) for row in rows)
-        claims = claims_table(rows)
+        claims = claims_table(rows, _evaluators(root, scale, stages))
     parts = []
     for item in FIGURES:
         if item in PARTS and f"evaluate@{item}" not in stages:
@@ -94,6 +95,16 @@ def _section(root: Path, scale: str) -> Section:
         # Costs are no outs of a stage: a checkout has them only if they were committed with it.
         parts.append(cost_part(root, scale))
     return Section(scale, SCALES[scale], f"{held} of {len(rows)} claims hold", claims, parts)
+
+
+def _evaluators(root: Path, scale: str, stages: set[str]) -> dict[str, Mapping[str, Any]]:
+    """How well the evaluators read, by the figure that tells it."""
+    found = {}
+    for item in JUDGES:
+        if f"evaluate@{item}" in stages:
+            with evaluated(root, scale, item) as numbers:
+                found[item] = numbers["evaluator"]
+    return found
 
 
 def _images(root: Path, scale: str, item: str) -> list[Image]:

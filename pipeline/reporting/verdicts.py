@@ -5,16 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from pipeline.evaluation.concepts import CONCEPTS, concept_of
+from pipeline.evaluation.fig3 import NAMES
 from pipeline.reporting.content import Table
-from pipeline.reporting.wording import NOT_MEASURED
+from pipeline.reporting.wording import NOT_MEASURED, reading_quality
 
-__all__ = ["VERDICTS", "claims_table"]
+__all__ = ["JUDGES", "VERDICTS", "claims_table"]
 
 VERDICTS = {True: "holds", False: "does not hold", None: NOT_MEASURED}
 
+JUDGES = {
+    "fig3": ("people", ("yaw", *CONCEPTS, "hair_length", "hair_grey")),
+    "figs10": ("animals", ("species", "coat_hue")),
+}
+"""Figures whose numbers tell how well an evaluator reads, of what, and what claims need of it."""
 
-def claims_table(claims: Sequence[Mapping[str, Any]]) -> Table:
-    """The table of the rows of `claims.json`. Raises KeyError if a row lacks an entry."""
+
+def claims_table(
+    claims: Sequence[Mapping[str, Any]], evaluators: Mapping[str, Mapping[str, Any]]
+) -> Table:
+    """The table of the rows of `claims.json`.
+
+    `evaluators` maps those of JUDGES that were run to the entry `evaluator` of their numbers.
+    Raises KeyError if a row lacks an entry.
+    """
     rows = []
     for claim in claims:
         conditions = claim.get("conditions", [claim])
@@ -39,7 +53,17 @@ def claims_table(claims: Sequence[Mapping[str, Any]]) -> Table:
         "shares of attacked images (Fig. 5) and of edits (Figs. 7 and S8) are Wilson's, as if no "
         "two images showed the same person. They say nothing about another training run."
     )
+    if evaluators:
+        read = "; ".join(_read(figure, quality) for figure, quality in evaluators.items())
+        note += f" How well the evaluator reads blurred held-out images: {read}."
     return Table("Claims", head, rows, note, words=(0, 1, 2, 6), stacked=True)
+
+
+def _read(figure: str, quality: Mapping[str, Any]) -> str:
+    """How well an evaluator reads what claims need, as far as its images are labelled with it."""
+    of, names = JUDGES[figure]
+    found = {NAMES.get(name, concept_of(name)): quality[name] for name in names if name in quality}
+    return f"of {of} {reading_quality(found)}"
 
 
 def _lines(

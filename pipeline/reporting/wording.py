@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-__all__ = ["NOT_MEASURED", "percent", "percent_and_error", "percent_and_interval", "two_digits"]
+__all__ = [
+    "NOT_MEASURED",
+    "percent",
+    "percent_and_error",
+    "percent_and_interval",
+    "reading_quality",
+    "two_digits",
+]
 
 NOT_MEASURED = "not measured"
 
@@ -25,6 +32,14 @@ def percent_and_interval(share: float | None, interval: Sequence[float] | None) 
         return NOT_MEASURED
     low, high = (100 * end for end in interval)
     return f"{percent(share)} ({low:.1f} to {high:.1f})"
+
+
+def reading_quality(found: Mapping[str, Mapping[str, float]]) -> str:
+    """How well the evaluator reads each of these, such as yaw R² 0.98, glasses 99.6 %."""
+    return ", ".join(
+        f"{word} {percent(how['accuracy'])}" if "accuracy" in how else f"{word} R² {how['r2']:.2f}"
+        for word, how in found.items()
+    )
 
 
 def two_digits(number: float | None) -> str:

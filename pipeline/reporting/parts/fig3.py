@@ -6,26 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.evaluation.fig3 import IDENTITY
+from pipeline.evaluation.fig3 import IDENTITY, NAMES
 from pipeline.reporting.content import Part, Table
 from pipeline.reporting.results import evaluated
-from pipeline.reporting.wording import percent, two_digits
+from pipeline.reporting.wording import reading_quality, two_digits
 
 __all__ = ["fig3_part", "figs10_part"]
-
-INVARIANCES = {
-    "yaw": "yaw",
-    "light_azimuth": "light",
-    "hair_length": "length of hair",
-    "Smiling": "smile",
-    "Eyeglasses": "glasses",
-    "Male": "gender",
-    "Young": "age",
-    "Black_Hair": "hair",
-    "species": "species",
-    "coat_hue": "colour of the coat",
-}
-"""Factors of the tables of Figs. 3 and S10, and their words for them."""
 
 SHOWN = {
     "Fig. 3": "The paper shows the variance growing about exponentially with depth, pose being "
@@ -59,10 +45,10 @@ def _layers(root: Path, scale: str, item: str, figure: str) -> Part:
 
 def _invariances(numbers: Mapping[str, Any], figure: str) -> Table:
     layers = {name: numbers["layers"][name] for name in numbers["order"]}
-    known = [name for name in INVARIANCES if all(name in row["factors"] for row in layers.values())]
+    known = [name for name in NAMES if all(name in row["factors"] for row in layers.values())]
     face = ["face"] if all(row["identity"] is not None for row in layers.values()) else []
     head = ["layer", "variance", "± over inputs", "faithfulness", *face]
-    head += [INVARIANCES[name] for name in known]
+    head += [NAMES[name] for name in known]
     rows = [
         [
             name,
@@ -83,11 +69,7 @@ def _invariances(numbers: Mapping[str, Any], figure: str) -> Table:
         read.append(numbers["reconstruction_correlation"])
         for row, correlation in zip(rows, read, strict=True):
             row.append(two_digits(correlation["coat_hue"]))
-    found = {INVARIANCES[name]: numbers["evaluator"][name] for name in known}
-    quality = ", ".join(
-        f"{word} {percent(how['accuracy'])}" if "accuracy" in how else f"{word} R² {how['r2']:.2f}"
-        for word, how in found.items()
-    )
+    quality = reading_quality({NAMES[name]: numbers["evaluator"][name] for name in known})
     traits = sorted(
         how["r2"] for name, how in numbers["evaluator"].items() if name.startswith(IDENTITY)
     )
