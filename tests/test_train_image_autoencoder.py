@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from lightning_fabric import Fabric
+from settings import change
 from test_biggan import parameters, record
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,7 +16,13 @@ from torch.nn import functional as F
 from pipeline.errors import PipelineError
 from pipeline.models.discriminator import PatchDiscriminator, discriminator_loss, generator_loss
 from pipeline.models.inversion import InversionDecoder
-from pipeline.params import OptimizerName, TrainBaselineParams, TrainImageAutoencoderParams
+from pipeline.models.perceptual import LPIPS
+from pipeline.params import (
+    OptimizerName,
+    TrainBaselineParams,
+    TrainImageAutoencoderParams,
+    load_params,
+)
 from pipeline.training import image_autoencoder
 from pipeline.training.checkpoints import CheckpointFolder
 from pipeline.training.image_autoencoder import (
@@ -32,6 +39,7 @@ from pipeline.training.image_metric import (
     image_distance,
 )
 from pipeline.training.log import TrainingLog
+from pipeline.training.loop import FitResult
 from pipeline.training.losses import autoencoder_loss, gaussian_kl
 from pipeline.training.optimizers import make_optimizer
 
@@ -332,6 +340,72 @@ def test_the_perceptual_distance_counts(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(image_autoencoder, "load_lpips", lambda folder: Constant())
     _, result = train(tmp_path, perceptual=2.0, perceptual_weights="weights", steps=2)
     assert result["distance"] == pytest.approx(result["mse"] + 2)
+
+
+def test_an_update_of_the_papers_autoencoder(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ResNet-101, BigGAN's decoder, L1, LPIPS, KL and discriminator of scale paper, two images."""
+    change(project, "params.yaml", "scale", "paper")
+    paper = load_params().settings
+    settings = paper.train_autoencoder["animals"]
+    assert isinstance(settings, TrainImageAutoencoderParams) and settings.discriminator_start
+    losses: dict[str, Tensor] = {}
+    updated = []
+
+    def watched(name: str, function: Any) -> Any:
+        def call(*arguments: Any) -> Tensor:
+            losses[name] = function(*arguments)
+            losses[name].retain_grad()
+            return losses[name]
+
+        return call
+
+    def fit(training: Any, objective: Any, optimizer: Any, **_: Any) -> FitResult:
+        rows, generator = torch.arange(2), torch.Generator()
+        objective(training.train(), rows, generator)  # update 0: the discriminator rests
+        terms = objective(training, rows, generator)
+        assert all(value.isfinite() for value in terms.values())
+        assert all(terms[name] > 0 for name in ("kl", "discriminator", "discriminator_weight"))
+        terms["loss"].backward()
+        for name in ("kl", "distance", "lpips"):  # all are in the loss
+            assert (losses[name].grad > 0).all(), name  # type: ignore[operator]
+        model, discriminator = training.model, training.critic.discriminator
+        for part in (
+            model.encoder.stem[0],
+            model.encoder.head,
+            model.decoder.first,
+            model.decoder.output,
+            discriminator.layers[0],
+            discriminator.layers[-1],
+        ):
+            assert part.weight.grad.abs().max() > 0
+        assert all(weight.grad.isfinite().all() for weight in training.parameters())
+        optimizer.step()
+        assert all(weight.isfinite().all() for weight in training.parameters())
+        updated.append(parameters(model))
+        return FitResult([{"step": 2}], 2, 2, {})
+
+    monkeypatch.setattr(image_autoencoder, "fit", fit)
+    lpips = LPIPS()  # random weights
+    monkeypatch.setattr(lpips, "forward", watched("lpips", lpips.forward))
+    monkeypatch.setattr(image_autoencoder, "load_lpips", lambda _: lpips)
+    monkeypatch.setattr(image_autoencoder, "image_distance", watched("distance", image_distance))
+    monkeypatch.setattr(image_autoencoder, "gaussian_kl", watched("kl", gaussian_kl))
+    torch.manual_seed(0)
+    size = paper.prepare["animals"].size  # type: ignore[union-attr]
+    images = Discs(2, 0)
+    images.data = torch.rand(2, 3, size, size) * 2 - 1
+    train_image_autoencoder(
+        images,  # type: ignore[arg-type]
+        images,  # type: ignore[arg-type]
+        dataclasses.replace(settings, discriminator_start=1),
+        seed=0,
+        fabric=Fabric(accelerator="cpu", devices=1),
+        checkpoints=CheckpointFolder(project / "checkpoints"),
+        log=TrainingLog(None, "autoencoder"),
+    )
+    assert updated == [43_024_704 + 73_619_349]  # Tabs. S8 and S9
 
 
 def invert(folder: Path, model: InversionDecoder, **changes: Any) -> dict[str, float]:

@@ -17,6 +17,7 @@ from pipeline.models.image_autoencoder import ImageAutoencoder, ResNetEncoder
 from pipeline.models.inversion import InversionDecoder
 from pipeline.models.perceptual import load_lpips
 from pipeline.params import TrainBaselineParams, TrainImageAutoencoderParams
+from pipeline.training.autoencoder import ACTIVE
 from pipeline.training.checkpoints import CheckpointFolder
 from pipeline.training.image_metric import Critic, Decoding, image_distance
 from pipeline.training.log import TrainingLog
@@ -31,8 +32,6 @@ __all__ = [
     "train_inversion_decoder",
 ]
 
-ACTIVE = 0.05
-"""A dimension of z_bar is active if its posterior mean varies more than this."""
 SLIM = 64  # px; smaller architectures for images up to this size
 """Up to this size, the encoder's first max-pool and the decoder's non-local block are left out."""
 VALIDATION_BATCH = 100
