@@ -8,14 +8,13 @@ import pandas as pd
 import pytest
 import torch
 
-from pipeline.datasets.animals import SPLITS, prepare_animals
+from pipeline.datasets.animals import SPLITS, prepare_animalfaces, prepare_animals
 from pipeline.datasets.digits import ColorDigits
 from pipeline.datasets.images import ImageSet, Mixture
 from pipeline.datasets.splits import data_files, load_split
 from pipeline.errors import PipelineError
 from pipeline.params import PrepareAnimalsParams
 from pipeline.rendering.animals import SPECIES, render_animals, sample_animals
-from pipeline.stages.prepare import prepare_animalfaces
 from pipeline.storage import write_npy, write_parquet
 
 SETTINGS = PrepareAnimalsParams(

@@ -12,7 +12,7 @@ from pipeline.datasets.rendered import write_rendered
 from pipeline.params import PrepareAnimalsParams
 from pipeline.rendering.animals import SPECIES, render_animals, sample_animals, vary
 
-__all__ = ["SPLITS", "prepare_animals"]
+__all__ = ["SPLITS", "prepare_animalfaces", "prepare_animals", "prepare_stylized"]
 
 SPLITS = ("train", "validation", "test", "reference")
 """`reference` holds the images that samples are compared with; nothing else sees them."""
@@ -48,3 +48,18 @@ def prepare_animals(
     truth.insert(0, "split", np.repeat(SPLITS, counts))
     truth.insert(1, "label", pd.Index(SPECIES).get_indexer(truth["species"]).astype(np.int64))
     return truth
+
+
+def prepare_animalfaces(
+    settings: PrepareAnimalsParams, seed: int, file: Path, threads: int
+) -> pd.DataFrame:
+    """Prepare animals in other scenes than those the evaluator is trained on (Sec. B.6)."""
+    return prepare_animals(settings, seed + 1, file, threads, section="prepare.animalfaces")
+
+
+def prepare_stylized(
+    settings: PrepareAnimalsParams, seed: int, file: Path, threads: int
+) -> pd.DataFrame:
+    """Prepare animals in other species' coats, in scenes of their own (Sec. 4.3)."""
+    section = "prepare.stylized"
+    return prepare_animals(settings, seed + 2, file, threads, section=section, kind="stylized")

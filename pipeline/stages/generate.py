@@ -15,7 +15,7 @@ from pipeline.datasets.images import ImageSet
 from pipeline.datasets.splits import SPLITS
 from pipeline.models.generator import load_latent_generator
 from pipeline.params import Params
-from pipeline.storage import new_folder, write_parquet
+from pipeline.storage import new_array, new_folder, write_parquet
 
 
 def generate(params: Params, item: str, device: torch.device) -> None:
@@ -40,12 +40,8 @@ def generate(params: Params, item: str, device: torch.device) -> None:
         new_folder(paths.prepared("generated")) as folder,
         new_folder(paths.posteriors("generated")) as encoded,
     ):
-        pixels = np.lib.format.open_memmap(
-            folder / "images.npy",
-            mode="w+",
-            dtype=np.uint8,
-            shape=(total + len(inputs), size, size, 3),
-        )
+        shape = (total + len(inputs), size, size, 3)
+        pixels = new_array(folder / "images.npy", shape, np.uint8)
         frames, first = [], 0
         for split, count in counts.items():
             labels, posterior = draw_images(

@@ -1,33 +1,16 @@
 """Stage prepare@digits: a data set and its ground truth, split for training and testing."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pandas as pd
 
 from pipeline import paths
 from pipeline.cli import run_stage
-from pipeline.datasets.animals import prepare_animals
+from pipeline.datasets.animals import prepare_animalfaces, prepare_animals, prepare_stylized
 from pipeline.datasets.digits import color_mnist
 from pipeline.datasets.faces import prepare_faces
-from pipeline.params import Params, PrepareAnimalsParams
+from pipeline.params import Params
 from pipeline.storage import new_folder, write_npy, write_parquet
-
-
-def prepare_animalfaces(
-    settings: PrepareAnimalsParams, seed: int, file: Path, threads: int
-) -> pd.DataFrame:
-    """Prepare animals in other scenes than those the evaluator is trained on (Sec. B.6)."""
-    return prepare_animals(settings, seed + 1, file, threads, section="prepare.animalfaces")
-
-
-def prepare_stylized(
-    settings: PrepareAnimalsParams, seed: int, file: Path, threads: int
-) -> pd.DataFrame:
-    """Prepare animals in other species' coats, in scenes of their own (Sec. 4.3)."""
-    section = "prepare.stylized"
-    return prepare_animals(settings, seed + 2, file, threads, section=section, kind="stylized")
-
 
 IMAGES: dict[str, Callable[..., pd.DataFrame]] = {
     "animals": prepare_animals,
