@@ -361,8 +361,8 @@ def test_images_that_do_not_fit_are_refused(draw: Callable[..., Any]) -> None:
 # --- the page ------------------------------------------------------------------------------------
 
 ABOUT = {
-    "network": "net", "layer": "mid", "dataset": "patches", "step": 1200, "scale": "smoke",
-    "seed": 3, "inputs": 40, "samples": 30, "samples_read": 5,
+    "network": "net", "layer": "mid", "dataset": "patches", "published": False, "step": 1200,
+    "scale": "smoke", "seed": 3, "inputs": 40, "samples": 30, "samples_read": 5,
 }  # fmt: skip
 
 
@@ -377,6 +377,8 @@ def test_the_page_shows_every_figure_and_every_number(measured: Any) -> None:
         assert f"{metrics[number.key]:.{number.digits}f}" in row
         assert len(re.split(r"(?<!\\)\|", row)) == 5
     assert "40 test images × 30 samples" in page and "after 1,200 training steps: 3 numbers" in page
+    published = write_inspection(metrics | {"published": True})
+    assert "mid of net with its published weights: 3 numbers" in published
 
 
 def test_metrics_are_flat_and_the_same_for_every_layer(measured: Any) -> None:

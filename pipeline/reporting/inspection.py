@@ -139,12 +139,15 @@ def write_inspection(metrics: Mapping[str, Any]) -> str:
 def _write(metrics: Mapping[str, Any]) -> str:
     network, layer = metrics["network"], metrics["layer"]
     has_classes = metrics["class_agreement"] is not None
+    state = f"after {metrics['step']:,} training steps"
+    if metrics["published"]:
+        state = "with its published weights"
     size, shape = f"{metrics['z_dimensions']:,} numbers", str(metrics["z_shape"])
     lines = [
         f"# What {layer} of {network} holds",
         "",
-        f"z = Φ(x) is the output of the layer {layer} of {network} after {metrics['step']:,} "
-        f"training steps: {f'{shape} = {size}' if ' ' in shape else size}. "
+        f"z = Φ(x) is the output of the layer {layer} of {network} {state}: "
+        f"{f'{shape} = {size}' if ' ' in shape else size}. "
         f"z̄ = E(x) has {metrics['z_bar_dimensions']:,}. "
         f"Data set {metrics['dataset']}, scale {metrics['scale']}, seed {metrics['seed']}; "
         f"measured on {metrics['inputs']} test images × {metrics['samples']} samples, of which the "

@@ -35,20 +35,21 @@ def inspect(params: Params, device: torch.device) -> None:
         )
         for name in ("train", "test")
     }
-    arguments = read_json(paths.network(network) / "config.json")["arguments"]
+    made = read_json(paths.network(network) / "config.json")
     load = load_latent_generator if row.dataset == "generated" else load_autoencoder
     layer = InspectedLayer(
         load_network(paths.network(network), device),
         row.module,
-        "classes" in arguments,
+        "classes" in made["arguments"],
         load(paths.autoencoder(row.dataset)).to(device),
-        load_cinn(config["model"], trained / f"step-{step:06d}.safetensors").to(device),
+        load_cinn(config["model"], paths.checkpoint_file(trained, step)).to(device),
     )
     arrays, numbers = inspect_layer(
         layer, splits["train"], splits["test"], **vars(settings), seed=params.seed
     )
     about: dict[str, object] = {"network": network, "layer": row.layer, "dataset": row.dataset}
-    about |= {"scale": params.scale, "step": step, "seed": params.seed, "inputs": settings.inputs}
+    about |= {"published": made["published"], "step": step, "scale": params.scale}
+    about |= {"seed": params.seed, "inputs": settings.inputs}
     about |= {"samples": settings.samples, "samples_read": settings.columns}
     metrics = inspection_metrics(about, config["model"]["shape"], numbers)
     write_npz(paths.evaluations("inspect"), **arrays)

@@ -11,7 +11,7 @@ from pipeline.datasets.carnivores import IMAGENET_CLASS, IMAGENET_CLASSES
 from pipeline.datasets.images import ImageSet
 from pipeline.datasets.splits import data_files, load_split
 from pipeline.errors import PipelineError
-from pipeline.networks.loading import build_network, builder_arguments, checkpoint_file
+from pipeline.networks.loading import build_network, builder_arguments
 from pipeline.networks.weights import PUBLISHED, published_weights
 from pipeline.params import Params, TrainFaceNetParams, TrainResNetParams
 from pipeline.runtime import make_fabric
@@ -71,8 +71,9 @@ def train_network(params: Params, item: str, device: torch.device) -> None:
             network.load_state_dict(state)
             network.eval()
             measured[str(step)] = (verification if recognises else accuracy)(network, test)
-            write_safetensors(checkpoint_file(folder, step), state)
+            write_safetensors(paths.checkpoint_file(folder, step), state)
         config = {"name": item, "arguments": arguments, "steps": list(states)}
+        config["published"] = published is not None
         write_json(folder / "config.json", config)
     last = measured[str(settings.steps)]
     metrics = last if recognises else {"test_accuracy": last, "accuracy_by_step": measured}
