@@ -258,7 +258,7 @@ class TrainAlexNetParams(TrainNetworkParams):
 
     width: Positive
     hidden: Count
-    size: Annotated[int, Rule("a whole number of at least 31", lambda v: v >= 31)]
+    size: Annotated[int, Rule("a whole number of at least 29", lambda v: v >= 29)]
     dropout: Fraction
     weights: str | None
 

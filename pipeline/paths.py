@@ -9,6 +9,7 @@ from pathlib import Path
 __all__ = [
     "autoencoder",
     "baseline",
+    "checkpoint_file",
     "checkpoints",
     "choice",
     "cinn",
@@ -37,7 +38,7 @@ __all__ = [
 
 
 def prepared(dataset: str) -> Path:
-    """Folder of a data set's splits, factors and pairs."""
+    """Folder of a data set's images and their ground truth, all splits together."""
     return Path("data/prepared") / dataset
 
 
@@ -94,6 +95,11 @@ def evaluator(dataset: str) -> Path:
 def network(network: str) -> Path:
     """Folder of an interpreted network and its training checkpoints."""
     return Path("models/network") / network
+
+
+def checkpoint_file(folder: Path, step: int) -> Path:
+    """File of a network, or of t, as it was after `step` training steps of the network."""
+    return folder / f"step-{step:06d}.safetensors"
 
 
 def semantic(dataset: str) -> Path:

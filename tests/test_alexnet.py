@@ -1,5 +1,7 @@
 """AlexNet: its layers and their shapes, Psi(Phi(x)) = f(x), and torchvision's results."""
 
+from typing import get_type_hints
+
 import pytest
 import torch
 from splitting import psi
@@ -9,6 +11,7 @@ from torch.nn import functional as F
 from pipeline.errors import PipelineError
 from pipeline.networks.alexnet import AlexNet, build_alexnet
 from pipeline.networks.layers import phi
+from pipeline.params import TrainAlexNetParams
 from pipeline.torchvision_compat import torchvision
 
 MODULES = {
@@ -160,6 +163,9 @@ def test_larger_images_are_averaged(networks: dict[str, AlexNet]) -> None:
 
 
 def test_the_smallest_images() -> None:
+    """The settings allow what the builder takes."""
+    (rule,) = get_type_hints(TrainAlexNetParams, include_extras=True)["size"].__metadata__
+    assert rule.test(29) and not rule.test(28) and rule.text == "a whole number of at least 29"
     network = build_alexnet(4, width=0.05, size=29).eval()
     with torch.no_grad():
         assert network(images(29)).shape == (3, 4)

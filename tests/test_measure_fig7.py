@@ -23,7 +23,6 @@ from pipeline.models.image_autoencoder import ImageAutoencoder
 from pipeline.models.inn import SemanticINN
 from pipeline.models.stargan import StarGANGenerator
 from pipeline.networks.facenet import build_facenet
-from pipeline.networks.loading import checkpoint_file
 from pipeline.params import Params, load_params
 from pipeline.rendering.people import ATTRIBUTES
 from pipeline.storage import (
@@ -82,7 +81,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
     save_posterior(folder / paths.posteriors("faces"), "test", posterior)
     arguments = {"width": 0.0625, "repeats": [1, 1, 1], "embedding": 8, "size": 75, "dropout": 0}
     network = folder / paths.network("facenet")
-    write_safetensors(checkpoint_file(network, 2), build_facenet(**arguments).state_dict())
+    write_safetensors(paths.checkpoint_file(network, 2), build_facenet(**arguments).state_dict())
     write_json(network / "config.json", {"name": "facenet", "arguments": arguments, "steps": [2]})
     verification = {"verification_accuracy": 0.9, "verification_auc": 0.95}
     write_json(folder / paths.metrics("smoke", "train_network-facenet"), verification)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.datasets.digits import ColorDigits
+from pipeline.datasets.digits import SPLITS, ColorDigits
 from pipeline.datasets.images import ImageSet
 
 __all__ = ["SPLITS", "data_files", "load_split"]
-
-SPLITS = ("train", "validation", "test")
 
 
 def load_split(folder: Path, split: str) -> ColorDigits | ImageSet:

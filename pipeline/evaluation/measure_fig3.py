@@ -20,7 +20,7 @@ from pipeline.models.autoencoder import Autoencoder
 from pipeline.models.inn import ConditionalINN
 from pipeline.models.loading import load_autoencoder, load_cinn, load_evaluator
 from pipeline.networks.layers import represent_pixels
-from pipeline.networks.loading import checkpoint_file, load_network
+from pipeline.networks.loading import load_network
 from pipeline.parallel import run_in_threads
 from pipeline.params import Params
 from pipeline.storage import read_json, write_json, write_npz
@@ -67,7 +67,7 @@ def _measure(
     for key in (f"{features}-{name}" for name in PAPER if f"{features}-{name}" in params.layers):
         layer = params.layers[key]
         config = read_json(paths.cinn(features, key) / "config.json")["model"]
-        t = load_cinn(config, checkpoint_file(paths.cinn(features, key), step)).to(device)
+        t = load_cinn(config, paths.checkpoint_file(paths.cinn(features, key), step)).to(device)
         z = load_representations(paths.representations(features, key), step, "test")[rows].float()
         sampled: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
         run_in_threads(

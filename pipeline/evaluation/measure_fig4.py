@@ -41,8 +41,8 @@ def measure_fig4(params: Params, device: torch.device) -> None:
     moments = {settings.early: "early", settings.late: "late"}
     factors, arrays = [], {}
     for position, step in enumerate(steps):
-        t = load_cinn(config["model"], paths.cinn(NETWORK, LAYER) / f"step-{step:06d}.safetensors")
-        t = t.to(device)
+        file = paths.checkpoint_file(paths.cinn(NETWORK, LAYER), step)
+        t = load_cinn(config["model"], file).to(device)
         z = (
             load_representations(paths.representations(NETWORK, LAYER), step, "test")
             .float()

@@ -225,7 +225,7 @@ class InvertibleNetwork(nn.Module):
     """A stack of blocks (INV paper, Fig. S2), conditional if condition_features is positive.
 
     The condition has shape (batch, condition_features), or (1, condition_features): then it holds
-    for every x, and its share of the products is computed once. Dropout acts on it in training.
+    for every x, and its share of the products is computed once.
 
     All initial weights and permutations are a pure function of `seed`; the global random state is
     neither read nor changed. A fresh network only normalises and shuffles: the last layers of s and

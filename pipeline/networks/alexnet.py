@@ -6,13 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
-from pipeline.networks.inputs import IMAGENET_MEAN, IMAGENET_STD, resize
+from pipeline.networks.inputs import IMAGENET_MEAN, IMAGENET_STD, ImageNetInputs
 from pipeline.torchvision_compat import torchvision
 
 __all__ = ["AlexNet", "build_alexnet"]
 
+SMALLEST = 29  # pixels of the smallest image of which the last pool leaves a pixel
 
-class AlexNet(nn.Module):
+
+class AlexNet(ImageNetInputs, nn.Module):
     """f: images (B, 3, H, W) in [-1, 1], of any size, -> log-probabilities (B, classes).
 
     Images are resized bilinearly to `size` and normalised as ImageNet's are. Parameters have
@@ -25,9 +27,6 @@ class AlexNet(nn.Module):
     cross entropy, its gradients and the predicted class are those of fc8.
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(
         self, size: int, features: nn.Sequential, avgpool: nn.Module, classifier: nn.Sequential
     ) -> None:
@@ -39,10 +38,6 @@ class AlexNet(nn.Module):
         self.output = nn.Softmax(dim=1)
         for name, value in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)):
             self.register_buffer(name, torch.tensor(value).view(1, 3, 1, 1), persistent=False)
-
-    def prepare(self, images: Tensor) -> Tensor:
-        """Images (B, 3, H, W) in [-1, 1] as `features` takes them: (B, 3, size, size)."""
-        return ((resize(images, self.size) + 1) / 2 - self.mean) / self.std
 
     def forward(self, images: Tensor) -> Tensor:
         """Log-probabilities (B, classes) of images (B, 3, H, W)."""
@@ -70,6 +65,10 @@ def build_alexnet(
     z is (256 width, s, s) at conv5, where s is 13 for 227 pixels and 7 for 64 or 128, (hidden,) at
     fc6 and fc7, and (classes,) at fc8 and output. Raises PipelineError if images are too small.
     """
+    if size < SMALLEST:
+        raise PipelineError(
+            f"images of {size} pixels are too small for AlexNet: they need at least {SMALLEST}."
+        )
     hidden = max(1, round(4096 * width)) if hidden is None else hidden
     with torch.device("meta"):  # only the layout: the layers that learn are made anew below
         model = torchvision.models.AlexNet(num_classes=classes, dropout=dropout)
@@ -88,10 +87,6 @@ def build_alexnet(
             channels, side = outputs, (side + 2 * padding - kernel) // stride + 1
         elif isinstance(module, nn.MaxPool2d):
             side = (side - 3) // 2 + 1
-    if side < 1:
-        raise PipelineError(
-            f"images of {size} pixels are too small for AlexNet: they need at least 29."
-        )
     if small:
         avgpool = nn.AdaptiveAvgPool2d(side)  # as large as its input: averages nothing
     inputs = channels * (side if small else 6) ** 2

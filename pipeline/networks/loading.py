@@ -16,12 +16,12 @@ from pipeline.networks.facenet import build_facenet
 from pipeline.networks.resnet import build_resnet
 from pipeline.networks.squeezenet import build_squeezenet
 from pipeline.params import TrainNetworkParams
+from pipeline.paths import checkpoint_file
 from pipeline.storage import read_json, read_tensors
 
 __all__ = [
     "build_network",
     "builder_arguments",
-    "checkpoint_file",
     "load_checkpoints",
     "load_network",
 ]
@@ -49,11 +49,6 @@ def builder_arguments(name: str, settings: TrainNetworkParams, classes: int) -> 
 def build_network(name: str, **arguments: Any) -> nn.Module:
     """The untrained network of that name; `arguments` are those of its builder."""
     return BUILDERS[name](**arguments)
-
-
-def checkpoint_file(folder: Path, step: int) -> Path:
-    """Where the state after `step` training steps is stored."""
-    return folder / f"step-{step:06d}.safetensors"
 
 
 def load_checkpoints(folder: Path, device: torch.device) -> Iterator[tuple[int, nn.Module]]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
-from pipeline.networks.inputs import IMAGENET_MEAN, IMAGENET_STD, resize
+from pipeline.networks.inputs import IMAGENET_MEAN, IMAGENET_STD, ImageNetInputs
 from pipeline.networks.width import scale_channels
 from pipeline.torchvision_compat import torchvision
 
@@ -20,7 +20,7 @@ SMALLEST = 32  # pixels of the smallest image of which layer4 leaves a pixel
 
 
 # torchvision_compat imports torchvision at run time, so that its classes have no types.
-class ResNet(torchvision.models.ResNet):  # type: ignore[name-defined,misc]
+class ResNet(ImageNetInputs, torchvision.models.ResNet):  # type: ignore[name-defined,misc]
     """f: images (B, 3, H, W) in [-1, 1], of any size, -> logits (B, classes).
 
     Images are resized bilinearly to `size` and normalised as ImageNet's are. Parameters have
@@ -29,19 +29,12 @@ class ResNet(torchvision.models.ResNet):  # type: ignore[name-defined,misc]
     logits).
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, size: int, blocks: Sequence[int], bottleneck: bool, classes: int) -> None:
         kinds = torchvision.models.resnet
         kind = kinds.Bottleneck if bottleneck else kinds.BasicBlock
         super().__init__(kind, list(blocks), num_classes=classes)
         self.size = size
         self.input = nn.Identity()
-
-    def prepare(self, images: Tensor) -> Tensor:
-        """Images (B, 3, H, W) in [-1, 1] as torchvision takes them: (B, 3, size, size)."""
-        return ((resize(images, self.size) + 1) / 2 - self.mean) / self.std
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, classes) of images (B, 3, H, W)."""

@@ -44,6 +44,7 @@ def train_cinn(params: Params, item: str, device: torch.device) -> None:
     calibration = []
     with new_folder(paths.cinn(layer.features, item)) as folder:
         for step in steps:
+            file = paths.checkpoint_file(folder, step)
             z = load_representations(features, step, "train")
             validation_z = load_representations(features, step, "validation")
             model, config = start_conditional_inn(posterior, z, e, base, settings, seed=params.seed)
@@ -57,13 +58,13 @@ def train_cinn(params: Params, item: str, device: torch.device) -> None:
                 settings,
                 seed=params.seed,
                 fabric=fabric,
-                checkpoints=checkpoints.part(f"step-{step:06d}"),
-                log=TrainingLog(log, f"step-{step:06d}"),
+                checkpoints=checkpoints.part(file.stem),
+                log=TrainingLog(log, file.stem),
             )
             v, loss = recover_invariances(model, validation, validation_z, device)
             summary = {"step": step, "best_step": result.best_step, "loss": float(loss.mean())}
             calibration.append(summary | calibrate(v.cpu().numpy()))
-            write_safetensors(folder / f"step-{step:06d}.safetensors", model.state_dict())
+            write_safetensors(file, model.state_dict())
         write_json(folder / "config.json", {"model": config, "steps": steps})
         write_json(folder / "calibration.json", calibration)
     write_json(paths.metrics(params.scale, f"train_cinn-{item}"), {"calibration": calibration})
