@@ -1,22 +1,33 @@
 """What a user sees who gives something wrong: one sentence, exit code 1, nothing half-written."""
 
+import builtins
+import errno
+import io
+import os
 import runpy
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
+import numpy as np
 import pytest
 import torch
 from celeba_files import write_celeba
 from mnist_files import NAMES, write_mnist
+from PIL import Image
 from settings import change as change_setting
 from settings import change_all
+from torch import Tensor, nn
 
 from pipeline import paths
 from pipeline.datasets.images import ImageSet
+from pipeline.evaluation.perceptual_features import INCEPTION_URL
+from pipeline.models import generator
+from pipeline.networks.weights import PUBLISHED
 from pipeline.storage import read_parquet, write_npy, write_parquet
 from pipeline.training.checkpoints import CheckpointFolder
 
@@ -246,6 +257,116 @@ def test_a_missing_list_of_celeba(celeba: Path, refused: Any) -> None:
     assert refused("prepare", "faces").startswith("celeba/identity_CelebA.txt is missing: put")
 
 
+# --- photographs ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def few_animals(change: Any, project: Path) -> None:
+    """As few animals as the other settings allow."""
+    counts = ("train", "validation", "test", "reference")
+    change_all(project, SMOKE, dict.fromkeys([f"prepare.animals.{name}" for name in counts], 40))
+
+
+@pytest.fixture
+def photographs(few_animals: None, project: Path) -> Path:
+    """A folder with as many photographs of a cat and a dog, which the settings name."""
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 48, 3), dtype=np.uint8)
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "png")
+    for species in ("cat", "dog"):
+        (project / "photographs" / species).mkdir(parents=True)
+        for number in range(80):
+            file = project / "photographs" / species / f"{number:02}.png"
+            file.write_bytes(content.getvalue())
+    named = {"source": "photographs", "folders": ["photographs"]}
+    change_all(project, SMOKE, {f"prepare.animals.{key}": named[key] for key in named})
+    return project / "photographs"
+
+
+def test_photographs_are_prepared(photographs: Path, run: Any) -> None:
+    assert run("prepare", "animals") == (0, "")
+    assert len(ImageSet.load(paths.prepared("animals"), "reference")) == 40
+
+
+CAT = "photographs/cat/03.png"
+UNREADABLE = f"{CAT} cannot be read as an image: fetch it again, or take it out of the data."
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (lambda cat: cat.write_bytes(b"<html>404</html>"), UNREADABLE),
+        (lambda cat: cat.write_bytes(b""), UNREADABLE),
+        (lambda cat: cat.write_bytes(cat.read_bytes()[:3000]), UNREADABLE),
+        (
+            lambda cat: Image.new("RGB", (48, 20)).save(cat),
+            f"the shorter side of {CAT} has 20 pixels, fewer than 32: take such images away, or "
+            "set prepare.animals.smallest to 20 to enlarge them.",
+        ),
+        (
+            lambda cat: cat.unlink(),
+            "too few photographs for train and validation: 79 are left for the 80 asked for; lower "
+            "prepare.animals.train or validation.",
+        ),
+        (
+            lambda cat: [file.unlink() for file in cat.parents[1].rglob("*.png")],
+            "photographs holds no images in folders named after their classes",
+        ),
+        (
+            lambda cat: shutil.rmtree(cat.parents[1]),
+            "there is no folder photographs of photographs: put them there, or correct "
+            "prepare.animals.folders.",
+        ),
+    ],
+    ids=["no image", "nothing", "truncated", "too small", "too few", "empty", "missing"],
+)
+def test_photographs_that_cannot_be_used(
+    damage: Callable[[Path], Any], sentence: str, photographs: Path, refused: Any
+) -> None:
+    damage(photographs / "cat/03.png")
+    assert refused("prepare", "animals").startswith(sentence)
+
+
+# --- published weights, offline ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stage", "item", "key", "others", "url"),
+    [
+        ("train_network", "alexnet", "weights", {}, PUBLISHED["alexnet"].url),
+        (
+            "train_autoencoder",
+            "animals",
+            "perceptual_weights",
+            {"perceptual": 1},
+            PUBLISHED["vgg16"].url,
+        ),
+        ("evaluate", "table1", "extractor_weights", {"extractor": "inception"}, INCEPTION_URL),
+    ],
+)
+def test_weights_that_were_not_downloaded(
+    stage: str,
+    item: str,
+    key: str,
+    others: dict[str, Any],
+    url: str,
+    few_animals: None,
+    run: Any,
+    refused: Any,
+    project: Path,
+) -> None:
+    settings = others | {key: "weights"}
+    change_all(project, SMOKE, {f"{stage}.{item}.{name}": settings[name] for name in settings})
+    assert run("prepare", "animals") == (0, "")
+    file = project / "weights" / url.rsplit("/", 1)[1]
+    missing = f"the weights weights/{file.name} are missing: download {url} and put it there"
+    assert refused(stage, item).startswith(missing)
+    file.parent.mkdir()
+    assert refused(stage, item).startswith(missing)
+    file.write_text("<html>404</html>")
+    assert refused(stage, item).startswith(f"weights/{file.name} is not the published file: its")
+
+
 # --- what other stages should have made ----------------------------------------------------------
 
 
@@ -366,19 +487,87 @@ def test_attributes_that_stargan_cannot_learn(
     assert run("prepare", "faces")[0] == 0
     change(SMOKE, "train_stargan.faces.attributes", ["Smiling", "Bald"])
     sentence = refused("train_stargan")
-    assert sentence.startswith("the ground truth has no attribute 'Bald' that is either true or")
+    assert sentence.startswith("the training images have no attribute 'Bald' that is either true")
     change(SMOKE, "train_stargan.faces.attributes", ["Smiling", "Male"])
     file = paths.prepared("faces") / "ground_truth.parquet"
     write_parquet(file, read_parquet(file).assign(Male=True))
-    assert refused("train_stargan").startswith("the attribute 'Male' is true in all 200 training")
+    assert refused("train_stargan").startswith("the attribute 'Male' is true in all 200 of")
 
 
 # --- places that cannot be written ---------------------------------------------------------------
 
 
+class Grey(nn.Module):
+    """Stands for a generator and its decoder: what the stage `generate` asks before it draws."""
+
+    noise, classes = 2, 12
+
+    @property
+    def generator(self) -> "Grey":
+        return self
+
+    def embed(self, labels: Tensor) -> Tensor:
+        return labels
+
+    def forward(self, z: Tensor, h: Tensor) -> Tensor:
+        return z.new_zeros(len(z), 3, 16, 16)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="room cannot be asked for")
+@pytest.mark.parametrize(("stage", "made"), [("prepare", "animals"), ("generate", "generated")])
+def test_a_disk_without_room_for_images(
+    stage: str, made: str, few_animals: None, run: Any, refused: Any, monkeypatch: Any
+) -> None:
+    assert run("prepare", "animals") == (0, "")
+    monkeypatch.setattr(generator, "load_latent_generator", lambda folder: Grey())
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(os, "posix_fallocate", Mock(side_effect=full))
+    folder = paths.prepared(made).absolute()
+    assert refused(stage, "animals") == (
+        f"cannot write images.npy in {folder.with_name(f'.{made}.partial')} (No space left on "
+        "device); free some space or make the folder writable."
+    )
+
+
+@pytest.fixture(params=["a file in the way", "read-only", "refused"])
+def block(
+    request: pytest.FixtureRequest, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], None]]:
+    """`block(name)` lets nothing be written into a folder of the project."""
+
+    def refuse(name: str, place: Path, module: Any) -> None:
+        function = getattr(module, name)
+
+        def call(path: Any, *arguments: Any, **options: Any) -> Any:
+            if not isinstance(path, int) and place in Path(path).absolute().parents:
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return function(path, *arguments, **options)
+
+        monkeypatch.setattr(module, name, call)
+
+    def make(name: str) -> None:
+        place = project / name
+        shutil.rmtree(place, ignore_errors=True)
+        if request.param == "a file in the way":
+            place.write_text("in the way")
+            return
+        place.mkdir(0o555)
+        if request.param == "refused":  # as anyone but root is by the system
+            refuse("mkdir", place, os)
+            refuse("open", place, builtins)
+        elif os.access(place, os.W_OK):
+            pytest.skip("root may write everywhere")
+
+    yield make
+    for place in project.iterdir():
+        place.chmod(0o755)
+
+
 @pytest.mark.parametrize("place", ["data", "reports"])
-def test_a_file_where_a_folder_should_be(place: str, mnist: Path, run: Any, project: Path) -> None:
-    (project / place).write_text("in the way")
+def test_a_folder_that_cannot_be_written(
+    place: str, block: Callable[[str], None], mnist: Path, run: Any, project: Path
+) -> None:
+    block(place)
     code, error = run("prepare", "digits")
     assert code == 1 and error.count("\n") == 1 and error.startswith("error: ")
     assert place in error
@@ -386,12 +575,10 @@ def test_a_file_where_a_folder_should_be(place: str, mnist: Path, run: Any, proj
 
 
 @pytest.mark.parametrize("place", ["models", "reports", ".checkpoints"])
-def test_a_file_where_a_training_writes(
-    place: str, prepared: Path, run: Any, project: Path
+def test_a_folder_that_a_training_cannot_write(
+    place: str, block: Callable[[str], None], prepared: Path, run: Any, project: Path
 ) -> None:
-    if (project / place).is_dir():
-        shutil.rmtree(project / place)
-    (project / place).write_text("in the way")
+    block(place)
     code, error = run("train_autoencoder", "digits")
     lines = [line for line in error.splitlines() if line.startswith("error: ")]
     assert code == 1 and len(lines) == 1 and place in lines[0]

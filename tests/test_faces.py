@@ -1,4 +1,4 @@
-"""Images of people: rendered, CelebA and animals' faces, their splits, and mistakes."""
+"""Images of people: rendered ones and CelebA, their splits, and mistakes."""
 
 import shutil
 from collections.abc import Callable

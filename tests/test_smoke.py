@@ -156,8 +156,9 @@ def test_run_again_stages_give_the_same_bytes(smoke: Project) -> None:
             assert not any(failed := list(pool.map(run, ready))), failed
             order.done(*ready)
     assert {path: path.stat().st_mtime_ns for path in cached} == written
-    assert "Running stage" not in smoke.reproduce()
-    assert smoke.lock() == lock
+    # What they made has the hashes of dvc.lock; `dvc repro` would bring it back from the cache.
+    result = smoke.run("python", "-m", "dvc", "status")
+    assert "up to date" in result.stdout, result.stdout
     costs = COSTS.as_posix()
     assert smoke.digests("reports/smoke") | {costs: ""} == reports | {costs: ""}
 

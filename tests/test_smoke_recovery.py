@@ -8,7 +8,6 @@ import random
 import re
 import shutil
 import signal
-import subprocess
 import time
 
 import pytest
@@ -66,31 +65,35 @@ def test_a_changed_setting_runs_what_depends_on_it(smoke: Project) -> None:
     assert smoke.lock() == lock
 
 
-def random_moment(process: subprocess.Popen[str], seed: int) -> None:
-    """Wait for a random moment after the first of the stage's trainings is done."""
-    assert process.stdout is not None and process.stderr is not None
-    if not process.stdout.readline():
-        pytest.fail(process.stderr.read())
-    time.sleep(random.Random(seed).uniform(0, 0.5))
+def kill_at_a_random_moment(smoke: Project, moments: random.Random) -> bool:
+    """Kill the stage after the first of its trainings is done; whether it had not ended before."""
+    with smoke.start("train_cinn", "squeezenet-fire8") as process:
+        assert process.stdout is not None and process.stderr is not None
+        if not process.stdout.readline():
+            pytest.fail(process.stderr.read())
+        time.sleep(moments.uniform(0, 0.5))
+        process.kill()
+    return process.returncode == -signal.SIGKILL
 
 
 def finish(smoke: Project) -> None:
-    """Run the stage undisturbed; then nothing is left to do."""
+    """Run the stage undisturbed; then all is as dvc.lock has it."""
     result = smoke.run("python", "-m", "pipeline.stages.train_cinn", "squeezenet-fire8")
     assert result.returncode == 0, result.stdout
     assert not smoke.leftovers()
-    assert "Running stage" not in smoke.reproduce("train_cinn@squeezenet-fire8")
+    # `dvc repro` would bring what differs back from its cache.
+    result = smoke.run("python", "-m", "dvc", "status", "train_cinn@squeezenet-fire8")
+    assert "up to date" in result.stdout, result.stdout
 
 
 def test_killed_three_times_it_ends_with_the_same_files(smoke: Project) -> None:
     before = smoke.digests(*CINN)
-    codes = []
-    for seed in range(3):
-        with smoke.start("train_cinn", "squeezenet-fire8") as process:
-            random_moment(process, seed)
-            process.kill()
-        codes.append(process.returncode)
-    assert -signal.SIGKILL in codes
+    moments, killed = random.Random(0), 0
+    for _ in range(9):  # on a busy machine it may have ended before it is killed
+        killed += kill_at_a_random_moment(smoke, moments)
+        if killed == 3:
+            break
+    assert killed == 3
     finish(smoke)
     assert smoke.digests(*CINN) == before
 
