@@ -18,6 +18,7 @@ from pipeline.errors import PipelineError
 from pipeline.imports import PLUMBING, stage_modules
 from pipeline.params import Params, load_params
 from pipeline.raw_data import check_raw_data, named_folders
+from pipeline.reporting.captions import FIGURES
 from pipeline.stages.code import code
 from pipeline.stages.rows import rows
 from pipeline.storage import read_json
@@ -113,10 +114,46 @@ def test_a_stage_runs_the_script_of_its_name_for_every_item(graphs: Any, scale: 
         assert {name: s.cmd for name, s in of_family(stages, family).items()} == expected
 
 
+def figures_in(words: str) -> set[str]:
+    """The figures that are named, such as S4 to S6 of `Figs. 2, S4 to S6`, and Tab. 1."""
+    found = set(re.findall(r"Tab\. 1\b", words))
+    for names in re.findall(r"Figs?\. (S?\d+(?:(?:, | and | to )S?\d+)*)", words):
+        for supplement, first, last in re.findall(r"(S?)(\d+)(?: to S?(\d+))?", names):
+            numbers = range(int(first), int(last or first) + 1)
+            found |= {f"{supplement}{number}" for number in numbers}
+    return found
+
+
+def figures_of(evaluation: str) -> set[str]:
+    """What an evaluation is drawn as, by the titles in the report."""
+    table = {"Tab. 1"} if evaluation == "table1" else set()
+    return table.union(*(figures_in(image.title) for image in FIGURES[evaluation]))
+
+
+def stages_served(stages: dict[str, Any], family: str) -> set[str]:
+    """The stages of a family, and all that depend on them."""
+    found = set(of_family(stages, family))
+    size = 0
+    while size < len(found):
+        size = len(found)
+        made = [Path(path) for name in found for path in outputs(stages[name])]
+        for name, stage in stages.items():
+            needed = [Path(path) for path in inputs(stage)]
+            if any(a == b or a in b.parents or b in a.parents for a in made for b in needed):
+                found.add(name)
+    return found
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_stage_says_what_it_is_for(graphs: Any, family: str) -> None:
-    for stage in of_family(graphs("laptop")[1], family).values():
-        assert re.search(r"Figs?\. \w+|Tabs?\. \w+|report|claims", stage.desc or "")
+    """It names all figures that depend on one of its items, or else the report."""
+    stages = graphs("laptop")[1]
+    served = [name.partition("@")[2] for name in stages_served(stages, family) if "plot@" in name]
+    for stage in of_family(stages, family).values():
+        if named := figures_in(stage.desc or ""):
+            assert named == set().union(*map(figures_of, served))
+        else:
+            assert re.search("report|claims", stage.desc or "")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
