@@ -17,12 +17,12 @@ from pipeline.networks.layers import phi, represent
 from pipeline.networks.loading import (
     build_network,
     builder_arguments,
-    checkpoint_file,
     load_checkpoints,
     load_network,
 )
 from pipeline.networks.squeezenet import build_squeezenet
 from pipeline.params import load_params
+from pipeline.paths import checkpoint_file
 from pipeline.rendering.animals import SPECIES
 from pipeline.storage import write_json, write_safetensors
 from pipeline.training.network import checkpoint_steps
@@ -82,8 +82,7 @@ def test_a_layer_splits_its_network(name: str, networks: dict[str, nn.Module]) -
     z = phi(network, layer.module, x)
     assert z.shape == (3, *shape_of(name)) and not z.requires_grad
     assert z.std() > 0
-    if layer.activation == "after":
-        assert z.min() >= 0
+    assert (z.min() >= 0) == (layer.activation == "after")
     with torch.no_grad():
         expected = network(x)
     again = psi(network, layer.module, z, IMAGE[key])
