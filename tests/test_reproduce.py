@@ -251,6 +251,8 @@ def test_an_interruption_reaches_the_stages(
     write(commands)
     program = (
         "import signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # the tests themselves may ignore it
         f"for number in {[int(number) for number in ignored]}:\n"
         "    signal.signal(number, signal.SIG_IGN)\n"
         "from pipeline.cli import report_errors\n"
