@@ -407,6 +407,8 @@ def test_the_stage_takes_published_weights(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setitem(weights.PUBLISHED, "facenet", replace(PUBLISHED["facenet"], sha256=digest))
     metrics = run_stage(settings, tmp_path)
     assert metrics["verification_pairs"] == 2 * 14  # of the split `test`: nobody was trained on
+    curves = paths.training("laptop", "train_network", "facenet")  # an output of the stage
+    assert json.loads((curves / "metrics.json").read_text()) == {}
     network = load_network(paths.network("facenet"), torch.device("cpu"))
     for name, value in network.state_dict().items():
         assert torch.equal(value, published.state_dict()[name]), name

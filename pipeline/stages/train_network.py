@@ -47,6 +47,7 @@ def train_network(params: Params, item: str, device: torch.device) -> None:
                 "or its entry in pipeline/networks/weights.py."
             ) from error
         states = {settings.steps: published}
+        write_json(log / "metrics.json", {})  # nothing was trained: no curves
         if imagenet and not recognises:
             assert isinstance(test, ImageSet)
             test = test.relabelled(IMAGENET_CLASS)
@@ -72,8 +73,12 @@ def train_network(params: Params, item: str, device: torch.device) -> None:
             network.eval()
             measured[str(step)] = (verification if recognises else accuracy)(network, test)
             write_safetensors(paths.checkpoint_file(folder, step), state)
-        config = {"name": item, "arguments": arguments, "steps": list(states)}
-        config["published"] = published is not None
+        config = {
+            "name": item,
+            "arguments": arguments,
+            "steps": list(states),
+            "published": published is not None,
+        }
         write_json(folder / "config.json", config)
     last = measured[str(settings.steps)]
     metrics = last if recognises else {"test_accuracy": last, "accuracy_by_step": measured}

@@ -13,7 +13,6 @@ from pipeline.reporting.parts.files import table_of_files
 from pipeline.reporting.results import evaluated, linked, measured
 from pipeline.reporting.tables import edits_table, fid_table
 from pipeline.reporting.wording import percent, percent_and_interval
-from pipeline.storage import read_json
 
 __all__ = ["fig7_part"]
 
@@ -30,8 +29,12 @@ COHERENCE = {
 
 def fig7_part(root: Path, scale: str) -> Part:
     """Edits, and StarGAN's training. Raises PipelineError if a file or a number is missing."""
+    seen = paths.training(scale, "train_network", "facenet") / "metrics.json"
+    with measured(root, scale, seen, "train_network@facenet") as training:
+        # Published weights were not trained here.
+        known = training["validation"]["accuracy"] if training else None
     with evaluated(root, scale, "fig7") as numbers:
-        facts = [*_facts(numbers), ("FaceNet", _recognition(root, scale, numbers))]
+        facts = [*_facts(numbers), ("FaceNet", _recognition(known, numbers))]
         tables = [
             table_of_files(root, scale, "fig7", "edits", edits_table(numbers)),
             table_of_files(root, scale, "fig7", "fid", fid_table(numbers)),
@@ -53,17 +56,15 @@ def _facts(numbers: Mapping[str, Any]) -> list[Fact]:
     ]  # fmt: skip
 
 
-def _recognition(root: Path, scale: str, numbers: Mapping[str, Any]) -> str:
-    """How well FaceNet knows people: on other images of those it learned, and on strangers."""
+def _recognition(known: float | None, numbers: Mapping[str, Any]) -> str:
+    """How well FaceNet knows people: in other images of those it learned, and strangers."""
     strangers = (
         f"{percent(numbers['verification']['accuracy'])} of pairs of images of people it was not "
         "trained on told right, same or different"
     )
-    curves = root / paths.training(scale, "train_network", "facenet") / "metrics.json"
-    if not curves.exists():  # published weights are not trained here
+    if known is None:
         return strangers
-    seen = read_json(curves)["validation"]["accuracy"]
-    return f"{percent(seen)} of validation images of people it was trained on named, {strangers}"
+    return f"{percent(known)} of validation images of people it was trained on named, {strangers}"
 
 
 def _coherence(numbers: Mapping[str, Any]) -> Table:
