@@ -19,11 +19,14 @@ def encode_in_batches(
 ) -> tuple[Tensor, Tensor]:
     """Posterior mean and variance of z_bar for every image of `data`: (R, N) each, on the CPU."""
     device = next(model.parameters()).device
-    parts = [
-        model.encode(data.images(slice(first, first + batch_size)).to(device))
-        for first in range(0, len(data), batch_size)
-    ]
-    mean, variance = (torch.cat(column).cpu() for column in zip(*parts, strict=True))
+    mean = variance = torch.empty(0)
+    for first in range(0, len(data), batch_size):
+        rows = slice(first, first + batch_size)
+        parts = model.encode(data.images(rows).to(device))
+        if first == 0:
+            # Room for all of them: small results between freed batches would let the heap grow.
+            mean, variance = (part.new_empty((len(data), *part.shape[1:])).cpu() for part in parts)
+        mean[rows], variance[rows] = parts
     return mean, variance
 
 
