@@ -32,6 +32,7 @@ from pipeline.models.products import use_fast_products
 FEATURES = CONDITION = 128
 DEPTH = 2
 PEERS = ("FrEIA", "nflows", "normflows", "zuko")
+BOUND = "products alone"
 TASKS = ("training", "sampling")
 # Kinds of matrix products (ours, the peers'): the same for all, and the setting for ours alone.
 PAIRS = [("default", "default"), ("fast", "fast"), ("fast", "default")]
@@ -207,7 +208,37 @@ def build_zuko(width: int, blocks: int) -> Model:
     )
 
 
+class Products(nn.Module):
+    """The matrix products of our network, the bias of each added, and nothing around them."""
+
+    def __init__(self, width: int, blocks: int) -> None:
+        super().__init__()
+        self.network = InvertibleNetwork(FEATURES, blocks, width, DEPTH, CONDITION)
+
+    def forward(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Two numbers per product's output, so that every product has both gradients."""
+        for block in self.network.blocks:
+            for nets in block.coupling.nets:
+                offset = torch.addmm(nets.first_bias, condition, nets.first_condition)
+                hidden = torch.addmm(offset, x[:, : nets.first.shape[0]], nets.first)
+                hidden = hidden.view(len(x), 2, nets.width).transpose(0, 1)
+                for weight, bias in zip(nets.weights, nets.biases, strict=True):
+                    square = weight.shape[1] == weight.shape[2]
+                    # As if stored (out, in): then a product is faster, but its gradient slower.
+                    stored = weight.mT if square and not torch.is_grad_enabled() else weight
+                    hidden = torch.baddbmm(bias, hidden, stored)
+                x = hidden.sum(0)
+        return x, x[:, 0]
+
+
+def build_products(width: int, blocks: int) -> Model:
+    """Build what no implementation of the same nets can do without: a bound, not a flow."""
+    model = Products(width, blocks)
+    return Model(BOUND, model, model, lambda value, condition: model(value, condition)[0])
+
+
 BUILDERS = {
+    BOUND: build_products,
     "ours": build_ours,
     "FrEIA": build_freia,
     "nflows": build_nflows,
@@ -264,7 +295,7 @@ def rows(
     for ours, peers in PAIRS if settings.products["enabled"] else PAIRS[:1]:
         mine = times[ours, "ours"]
         cells = [*title, f"{ours} / {peers}", f"{1e3 * np.median(mine):.0f}"]
-        for name in settings.peers:
+        for name in (*settings.peers, BOUND):
             low, middle, high = np.quantile(times[peers, name] / mine, [0.25, 0.5, 0.75])
             cells.append(f"{middle:.2f} ({low:.2f}-{high:.2f})")
         lines.append(f"| {' | '.join(cells)} |")
@@ -274,12 +305,12 @@ def rows(
 def benchmark(settings: argparse.Namespace) -> list[str]:
     """Run everything; the lines of a Markdown table, printed while they come."""
     heads = ["width x blocks", "task", "batch", "products ours / peers", "ours, ms"]
-    heads += settings.peers
+    heads += [*settings.peers, BOUND]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     print("\n".join(lines), flush=True)
     kinds = ["default", "fast"] if settings.products["enabled"] else ["default"]
     for width, blocks in zip(settings.widths, settings.blocks, strict=True):
-        models = [BUILDERS[name](width, blocks) for name in ("ours", *settings.peers)]
+        models = [BUILDERS[name](width, blocks) for name in ("ours", *settings.peers, BOUND)]
         for model in models:
             share = model.parameters / models[0].parameters
             print(f"{model.name}: {model.parameters:,} parameters ({share:.4f})", file=sys.stderr)
