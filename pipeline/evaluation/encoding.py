@@ -25,7 +25,7 @@ def encode_in_batches(
         parts = model.encode(data.images(rows).to(device))
         if first == 0:
             # Room for all of them: small results between freed batches would let the heap grow.
-            mean, variance = (part.new_empty((len(data), *part.shape[1:])).cpu() for part in parts)
+            mean, variance = (torch.empty(len(data), part.shape[1]) for part in parts)
         mean[rows], variance[rows] = parts
     return mean, variance
 
