@@ -116,14 +116,15 @@ def _stargan(
     weakest = min(edits["success"] for edits in factors.values())
     unedited = 1 - min(numbers["evaluator"][name] for name in factors)
     moved = [edits["distance"]["mean"] for edits in factors.values()]
-    does = "visibly edits each attribute" if weakest > 0.5 else "does not edit every attribute"
-    does += " in most images"
+    does = "edits each attribute" if weakest > 0.5 else "does not edit every attribute"
+    does += " in most images, as far as the evaluator tells"
     note = (
-        f"Pixels lie in [0, 1]. StarGAN {does}: the evaluator, which had no part in its training, "
-        f"reads the attribute as asked in at least {percent(weakest)} of its edits ({told}), "
+        f"Pixels lie in [0, 1]. StarGAN {does}, which had no part in its training: it reads the "
+        f"attribute as asked in at least {percent(weakest)} of its edits ({told}), "
         f"but in at most {percent(unedited)} of unedited images, and FaceNet's embeddings move "
         f"by {min(moved):.2f} to {max(moved):.2f} on average, where those of two people are "
-        f"{numbers['pairs']['different']['mean']:.2f} apart. E and D, with which ours edits, had "
+        f"{numbers['pairs']['different']['mean']:.2f} apart. What a person sees of them, "
+        "Figs. S8 and S9 show. E and D, with which ours edits, had "
         f"{numbers['training']['ours_updates']:,} updates."
     )
     title = "The baseline: StarGAN's own training, at its end"
