@@ -36,7 +36,7 @@ help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 reproduce: $(INSTALLED) ## every table and figure, at the scale params.yaml names
-	@# A downloaded archive has no .git: tell DVC so, in a file git does not track.
+	@# A downloaded archive has no .git: DVC needs to know, in a file git does not track.
 	@git rev-parse --git-dir >/dev/null 2>&1 || grep -qs no_scm .dvc/config.local \
 	    || $(PY) -m dvc config --local core.no_scm true
 	@$(PY) -m pipeline.reproduce $(if $(JOBS),--jobs $(JOBS))
@@ -58,7 +58,7 @@ clean: ## remove the virtual environment and the tools' caches, nothing that was
 	rm -rf "$(VENV)" making_sense_of_cnns.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find pipeline tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
-# The stamp is written last. Without it an environment is half-made: begin anew.
+# The stamp is written last. Without it an environment is half-made: start over.
 # With it, but older than the pins: bring the environment up to date in place.
 $(INSTALLED): pyproject.toml constraints.txt
 	@if [ ! -e "$@" ]; then \

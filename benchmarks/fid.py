@@ -1,4 +1,4 @@
-"""Time and agreement of the Fréchet distance beside pytorch-fid's.
+"""Time and agreement of the Fréchet distance compared with pytorch-fid's.
 
     python benchmarks/fid.py --write                # the tables of benchmarks/fid.md, 6 minutes
     python benchmarks/fid.py --dims 1280 --images 0
@@ -32,8 +32,8 @@ from pipeline.evaluation.fid import (
     feature_statistics,
 )
 from pipeline.evaluation.perceptual_features import load_extractor
-from pipeline.models.cpu import keep_freed_memory
 from pipeline.rendering.animals import render_animals, sample_animals
+from pipeline.runtime.allocator import keep_freed_memory
 from pipeline.torchvision_compat import torchvision
 
 assert torchvision  # before pytorch-fid, which imports torchvision by itself

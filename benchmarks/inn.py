@@ -1,4 +1,4 @@
-"""Training and sampling speed of the conditional INN beside other flow libraries.
+"""Training and sampling speed of the conditional INN compared with other flow libraries.
 
     python benchmarks/inn.py --blocks 4 2 --slot 0.08 --write    # the table of benchmarks/README.md
     python benchmarks/inn.py --widths 512 --blocks 4 --batches 25 --peers FrEIA --rounds 3
@@ -6,7 +6,7 @@
 Every model is a stack of [ActNorm, affine coupling of both halves, permutation] on 128 features
 with a condition of 128 and has the same number of parameters within 2 %. All run in one process,
 in turn within every round, with the same optimizer; the ratio peer / ours is taken per round.
-Beside them stands `products alone`: our matrix products with nothing around them.
+`products alone` is the time of our matrix products with nothing around them.
 Needs an otherwise idle machine.
 """
 
@@ -26,9 +26,9 @@ import torch
 from page import processor, write_tables
 from torch import Tensor, nn
 
-from pipeline.models.cpu import keep_freed_memory
 from pipeline.models.inn import InvertibleNetwork
-from pipeline.models.products import use_fast_products
+from pipeline.runtime.allocator import keep_freed_memory
+from pipeline.runtime.matmul import use_fast_matmul
 
 FEATURES = CONDITION = 128
 DEPTH = 2
@@ -357,7 +357,7 @@ def main() -> None:
         )
     torch.set_num_threads(settings.threads)
     keep_freed_memory()
-    settings.products = use_fast_products()
+    settings.products = use_fast_matmul()
     print(f"fast products: {settings.products}", file=sys.stderr)
     lines = benchmark(settings)
     if settings.write:

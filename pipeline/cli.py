@@ -2,12 +2,12 @@
 
 A stage script is
 
-    def train_thing(params: Params, item: str, device: torch.device) -> None:
+    def train_thing(task: Task[TrainThingSettings], device: torch.device) -> None:
         '''Train the thing (one line: what --help says).'''
         ...
 
     if __name__ == "__main__":
-        run_stage("train_thing", train_thing)
+        run_stage("train_thing", train_thing, TrainThingSettings)
 
 and is run as `python -m pipeline.stages.train_thing ITEM`.
 """
@@ -17,17 +17,17 @@ from __future__ import annotations
 import argparse
 import atexit
 import contextlib
-import difflib
 import errno
 import gc
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
+from pipeline.config.files import load_run
 from pipeline.cost import measure
 from pipeline.errors import PipelineError
-from pipeline.params import Params, load_params
-from pipeline.runtime import prepare_runtime
+from pipeline.runtime.device import available_cores, prepare_runtime
+from pipeline.task import SettingsOf, load_task
 
 __all__ = ["report_errors", "run_stage"]
 
@@ -39,65 +39,41 @@ _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
 def run_stage(
     stage: str,
     work: Callable[..., Any],
+    settings: SettingsOf[Any],
     *,
-    items: str | None = "same",
     torch: bool = True,
     argv: Sequence[str] | None = None,
 ) -> None:
-    """Run a stage from its command line; leave with code 1 and one sentence if it fails.
+    """Run a stage from its command line; exit with code 1 and one sentence if it fails.
 
     Args:
         stage: name of the stage.
-        work: called as `work(params, item, device)`; without `items`, `work(params, device)`.
-            Without `torch`, the device is left out. Its docstring's first line is the help text.
-        items: section of the scale's settings whose keys are the stage's items: by default the
-            section with the stage's name. None if the stage has no items.
+        work: called as `work(task, device)`; without `torch`, as `work(task)`. The first line of
+            its docstring is the help text.
+        settings: class of the settings, or what gives it for an item and its rows.
         torch: whether the stage needs torch, and so a device, threads and seeds.
         argv: arguments, by default the command line's.
     """
-    section = stage if items == "same" else items
     parser = argparse.ArgumentParser(
         prog=f"python -m pipeline.stages.{stage}",
         description=(work.__doc__ or stage).strip().splitlines()[0],
     )
-    if section:
-        parser.add_argument("item", help=f"one of the items of {section} in scales/<scale>.yaml")
-    item = getattr(parser.parse_args(argv), "item", "")
-    atexit.register(
-        gc.freeze
-    )  # looking for garbage in torch's modules makes the exit a second longer
+    parser.add_argument("item", nargs="?", default="", help="one of those in data/plan/<stage>-*")
+    item = parser.parse_args(argv).item
+    # Looking for garbage in torch's modules would make the exit a second longer.
+    atexit.register(gc.freeze)
     with report_errors():
-        params = load_params()
-        if section:
-            _check_item(stage, item, list(getattr(params.settings, section)))
-        _run(stage, work, params, item, has_item=bool(section), torch=torch)
-
-
-def _run(
-    stage: str,
-    work: Callable[..., Any],
-    params: Params,
-    item: str,
-    *,
-    has_item: bool,
-    torch: bool,
-) -> None:
-    arguments: list[Any] = [params, item] if has_item else [params]
-    threads, device_name = 1, "cpu"
-    if torch:
-        device = prepare_runtime(params.device, params.threads, params.seed)
-        arguments.append(device)
-        threads, device_name = params.threads, str(device)
-    with measure(stage, item, params.scale, threads=threads, device=device_name):
-        work(*arguments)
-
-
-def _check_item(stage: str, item: str, known: list[str]) -> None:
-    if item in known:
-        return
-    near = difflib.get_close_matches(item, known, n=1, cutoff=0.7)
-    hint = f" (did you mean {near[0]}?)" if near else ""
-    raise PipelineError(f"{stage} has no item {item!r}{hint}; known are {', '.join(known)}.")
+        run = load_run()
+        threads = available_cores() if run.threads == "auto" else run.threads
+        task = load_task(stage, item, settings, threads)
+        arguments: list[Any] = [task]
+        device_name = "cpu"
+        if torch:
+            device = prepare_runtime(run.device, threads, task.seed)
+            arguments.append(device)
+            device_name = str(device)
+        with measure(stage, item, task.scale, threads=threads if torch else 1, device=device_name):
+            work(*arguments)
 
 
 @contextlib.contextmanager

@@ -2,4 +2,4 @@
 
 
 class PipelineError(Exception):
-    """A mistake of the input or the machine, told in one clear sentence with its remedy."""
+    """A mistake of the input or the machine, in one clear sentence with its remedy."""

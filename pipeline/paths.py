@@ -11,29 +11,27 @@ __all__ = [
     "baseline",
     "checkpoint_file",
     "checkpoints",
-    "choice",
     "cinn",
     "claims",
-    "code",
     "costs",
     "dequantizer",
     "evaluations",
     "evaluator",
     "features",
     "figures",
-    "fingerprint",
     "generator",
     "inspection",
     "metrics",
     "network",
+    "plan",
     "posteriors",
     "prepared",
     "reports",
-    "representations",
-    "rows",
     "semantic",
+    "sheets",
     "stargan",
     "training",
+    "training_metrics",
 ]
 
 
@@ -47,39 +45,19 @@ def posteriors(dataset: str) -> Path:
     return Path("data/posteriors") / dataset
 
 
-def features(name: str) -> Path:
-    """Folder of the representations of a row of `features`, with a folder per layer."""
-    return Path("data/features") / name
+def features(layer: str) -> Path:
+    """Folder of z of a row of `layers`, for every image and checkpoint."""
+    return Path("data/features") / layer
 
 
-def representations(name: str, layer: str) -> Path:
-    """Folder of z of one layer, of a row of `features`."""
-    return features(name) / layer
+def plan(stage: str, item: str = "") -> Path:
+    """JSON file of what an item of a stage is to do, and with which code."""
+    return Path("data/plan") / (f"{stage}-{item}.json" if item else f"{stage}.json")
 
 
-def code() -> Path:
-    """Folder of JSON files, one per stage: the modules that it runs, by content."""
-    return Path("data/code")
-
-
-def rows() -> Path:
-    """Folder of JSON files, one per data set: the rows of params.yaml that are about it."""
-    return Path("data/rows")
-
-
-def evaluations(figure: str) -> Path:
+def evaluations(experiment: str) -> Path:
     """Arrays a figure or table is drawn from."""
-    return Path("data/evaluations") / f"{figure}.npz"
-
-
-def fingerprint(features: str) -> Path:
-    """JSON file that names the data set that features are of, by content."""
-    return Path("data/fingerprints") / f"{features}.json"
-
-
-def choice() -> Path:
-    """JSON file that names the layer to inspect."""
-    return Path("data/choice.json")
+    return Path("data/evaluations") / f"{experiment}.npz"
 
 
 def autoencoder(dataset: str) -> Path:
@@ -107,14 +85,14 @@ def semantic(dataset: str) -> Path:
     return Path("models/semantic") / dataset
 
 
-def cinn(name: str, layer: str) -> Path:
-    """Folder of the conditional INNs t of a layer, of a row of `features`."""
-    return Path("models/cinn") / name / layer
+def cinn(layer: str) -> Path:
+    """Folder of the conditional INNs t of a row of `layers`."""
+    return Path("models/cinn") / layer
 
 
-def baseline(network: str, name: str) -> Path:
-    """Folder of a decoder that t is compared with, for one layer of a network."""
-    return Path("models/baseline") / network / name
+def baseline(name: str) -> Path:
+    """Folder of a decoder that t is compared with, a row of `baselines`."""
+    return Path("models/baseline") / name
 
 
 def stargan(dataset: str) -> Path:
@@ -137,14 +115,19 @@ def reports(scale: str) -> Path:
     return Path("reports") / scale
 
 
-def metrics(scale: str, name: str) -> Path:
-    """JSON file of numbers."""
-    return reports(scale) / "metrics" / f"{name}.json"
+def metrics(scale: str, experiment: str) -> Path:
+    """JSON file of the numbers of an experiment."""
+    return reports(scale) / "metrics" / f"{experiment}.json"
 
 
 def figures(scale: str, item: str) -> Path:
     """Folder of the figures and tables drawn from one evaluation."""
     return reports(scale) / "figures" / item
+
+
+def sheets(scale: str, dataset: str) -> Path:
+    """Folder of the contact sheets of a data set."""
+    return reports(scale) / "data" / dataset
 
 
 def inspection() -> Path:
@@ -155,6 +138,11 @@ def inspection() -> Path:
 def training(scale: str, stage: str, item: str) -> Path:
     """Folder of a training's curves."""
     return reports(scale) / "training" / f"{stage}-{item}"
+
+
+def training_metrics(scale: str, stage: str, item: str) -> Path:
+    """JSON file of a training's numbers, next to its curves."""
+    return reports(scale) / "training" / f"{stage}-{item}.json"
 
 
 def claims(scale: str) -> Path:

@@ -2,10 +2,10 @@
 
     python -m pipeline.reproduce --jobs 2
 
-`dvc repro` runs one stage after the other, and most stages gain little from a second core: two at
-once, each with half of the cores, take two thirds of the time. Stages are run by
-`dvc repro --single-item`, several short ones by one; DVC's locks keep these apart. What a stage
-prints is shown if it fails, and until then now and then a line on how far its training is.
+`dvc repro` runs one stage after the other, but most stages gain little from a second core: two at
+once, each with half of the cores, take two thirds of the time. Stages run under `dvc repro
+--single-item`, several short ones per call; DVC's locks keep the calls apart. The output of a
+stage is shown if it fails; until then, a line on the progress of its training now and then.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from graphlib import TopologicalSorter
 from itertools import accumulate
 from pathlib import Path
 
-from pipeline import paths
 from pipeline.cli import report_errors
+from pipeline.config.files import load_run
+from pipeline.config.loading import load_config
+from pipeline.cost import cost_key, read_costs, record_wall_time
 from pipeline.errors import PipelineError
-from pipeline.params import Params, load_params
 from pipeline.raw_data import check_raw_data
-from pipeline.runtime import available_cores
-from pipeline.storage import read_json
+from pipeline.runtime.device import available_cores
 
 __all__ = [
     "memory_left",
@@ -48,16 +48,16 @@ Graph = Mapping[str, frozenset[str]]
 """The stages that each stage needs."""
 
 Costs = Mapping[str, Mapping[str, float]]
-"""What stages took in an earlier run, as in reports/<scale>/cost.json."""
+"""Costs of stages in an earlier run, as in reports/<scale>/cost.json."""
 
 PAGES = (Path("reports/index.html"), Path("reports/README.md"))
 """The report, which is no output of a stage: it shows what the run cost."""
 
 SHORT = 20
-"""Seconds of work that are handed to DVC at once: it takes some itself to begin."""
+"""Seconds of work per call of DVC, which takes some itself to start."""
 
 JOB_MIB = 3 * 1024
-"""Memory for each of the stages that run at once: two take up to 6 GiB, or one alone what it needs.
+"""Memory per job: two stages together take up to 6 GiB, one alone whatever it needs.
 
 Cautious: a stage's peak counts files that it has mapped, whose pages the system can take back.
 """
@@ -96,17 +96,22 @@ def remaining_seconds(graph: Graph, costs: Costs) -> dict[str, float]:
 
 
 def _seconds(name: str, costs: Costs) -> float:
-    """What a stage takes; a second where that is not known."""
-    return costs.get(name, {}).get("seconds", 1.0)
+    """Seconds a stage takes; one if that is not known."""
+    return _cost(name, costs).get("seconds", 1.0)
 
 
 def _mebibytes(name: str, costs: Costs) -> float:
-    """The most memory a stage takes; none where that is not known."""
-    return costs.get(name, {}).get("peak_rss_mib", 0.0)
+    """Peak memory of a stage; none if it is not known."""
+    return _cost(name, costs).get("peak_rss_mib", 0.0)
+
+
+def _cost(name: str, costs: Costs) -> Mapping[str, float]:
+    """The entry of a stage; empty if there is none."""
+    return costs.get(cost_key(name), {})
 
 
 def memory_left(running: Iterable[Sequence[str]], costs: Costs, jobs: int) -> float:
-    """MiB for a batch beside those that run: without limit where none does."""
+    """MiB left for another batch; no limit if none is running."""
     taken = [max(_mebibytes(name, costs) for name in batch) for batch in running]
     return jobs * JOB_MIB - sum(taken) if taken else math.inf
 
@@ -114,10 +119,10 @@ def memory_left(running: Iterable[Sequence[str]], costs: Costs, jobs: int) -> fl
 def next_batch(
     ready: Sequence[str], costs: Costs, jobs: int, memory: float = math.inf
 ) -> list[str]:
-    """The first of the stages that may run, and those after it that are handed to DVC with it.
+    """The first of the stages that may run, and those after it that share its call of DVC.
 
-    A batch takes no more than `SHORT` seconds, or is a single stage, and leaves as many to others.
-    Stages that need more MiB than `memory` are passed over; if all do, the batch is empty.
+    A batch is a single stage or takes at most `SHORT` seconds, and leaves enough stages for the
+    other jobs. Stages that need more MiB than `memory` are skipped; if all do, it is empty.
     """
     fitting = [name for name in ready if _mebibytes(name, costs) <= memory]
     most = max(1, len(fitting) // (2 * jobs))
@@ -128,9 +133,9 @@ def next_batch(
 def run_stages(graph: Graph, costs: Costs, jobs: int, threads: int) -> None:
     """Run every stage of the graph after those it needs, `jobs` at once, the most urgent first.
 
-    Each has `threads` CPU threads where params.yaml says auto. Fewer than `jobs` run where memory
-    is short. Raises PipelineError where a stage fails, after those that were running have ended;
-    none is begun then. An interruption is handed on to the stages.
+    Each has `threads` CPU threads where params.yaml says auto. Fewer than `jobs` run if memory is
+    short. If a stage fails, no other is started, and PipelineError is raised once those that are
+    running have ended. An interruption is passed on to the stages.
     """
     environment = _environment() | {"OMP_NUM_THREADS": str(threads)}
     urgency = remaining_seconds(graph, costs)
@@ -195,8 +200,8 @@ def _follow(process: subprocess.Popen[str], stage: str) -> str:
                 stage = begun[1]
             elif _PROGRESS.search(line) and time.monotonic() - shown >= PAUSE:
                 shown = time.monotonic()
-                told = line.removeprefix(f"{stage.replace('@', '-')}: ")
-                print(f"{stage}: {told}", end="", flush=True)
+                progress = line.removeprefix(f"{stage.replace('@', '-')}: ")
+                print(f"{stage}: {progress}", end="", flush=True)
     return "".join(said)
 
 
@@ -257,12 +262,12 @@ def _dvc(*arguments: str) -> str:
     return result.stdout
 
 
-def _default_jobs(params: Params) -> int:
+def _default_jobs(device: str) -> int:
     """Two on a CPU with two cores; one where there is a GPU, whose memory they would share."""
-    if params.device != "cpu":
+    if device != "cpu":
         import torch
 
-        if params.device == "cuda" or torch.cuda.is_available():
+        if device == "cuda" or torch.cuda.is_available():
             return 1
     return min(2, available_cores())
 
@@ -281,28 +286,34 @@ def main() -> None:
     jobs = parser.parse_args().jobs
     if jobs is not None and jobs < 1:
         parser.error("--jobs must be at least 1")
+    started = time.monotonic()
     with report_errors():
-        params = load_params()
+        run, config = load_run(), None
         changed = _changed()
         if not changed and _report_is_current():
             return
-        if changed & {"code", "rows"}:
-            # What a change of code or of params.yaml is about is known when these have run.
-            _dvc("repro", "code", "rows")
+        if "plan" in changed:
+            # What a change of settings or of code is about is known when this has run.
+            config = load_config()
+            _dvc("repro", "plan")
             changed = _changed()
         if changed:
-            graph = out_of_date(stage_graph(), changed)
-            check_raw_data(params, graph)
-            costs = paths.costs(params.scale)
-            known = read_json(costs) if costs.exists() else {}
-            jobs = jobs or _default_jobs(params)
+            stages = stage_graph()
+            graph = out_of_date(stages, changed)
+            check_raw_data(config or load_config(), graph)
+            known = read_costs(run.scale)
+            jobs = jobs or _default_jobs(run.device)
             threads = max(1, available_cores() // jobs)
             run_stages(graph, known, jobs, threads)
             _dvc("repro")  # finds nothing to do
+            if graph.keys() >= stages.keys() - {"plan"}:
+                seconds = time.monotonic() - started
+                record_wall_time(run.scale, seconds, stages, jobs)
         # The stage report does not run for a change of costs alone, and cannot know its own.
+        from pipeline.experiments import reports
         from pipeline.reporting.report import write_report
 
-        write_report(Path())
+        write_report(Path(), reports())
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
 """Reading and writing files: atomic, and the same bytes for the same content.
 
-A file is written under the name `.<name>.partial` in its own folder and renamed when it is
-complete and on the disk, so a reader sees the old file or the new one, never half of it. A
-leftover of a killed process is overwritten by the next write.
+A file is written as `.<name>.partial` in its own folder and renamed once it is complete and on
+disk: readers see the old file or the new one, never half of it. Leftovers of killed processes are
+overwritten by the next write.
 
-Of the processes that torchrun starts to train together, only the first one writes. All of them run
-the whole stage with the same seeds and end with the same model; if each wrote, they would rename
-and remove each other's files. So a stage needs no condition of its own: what another process
-writes goes nowhere, or into a folder that vanishes with the block that fills it, where that
-process can read it back meanwhile.
+Of the processes that torchrun starts to train together, only the first writes. All of them run the
+whole stage with the same seeds and end with the same model; if each wrote, they would rename and
+remove each other's files. Stages need no condition of their own: the other processes write
+nowhere, or into a temporary folder that they can read back from within its block.
 """
 
 from __future__ import annotations
@@ -55,11 +54,11 @@ ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 _scratch: set[Path] = set()
-"""Folders that vanish: the only places where a process that is not the first one writes."""
+"""Temporary folders, the only places where processes other than the first write."""
 
 
 def is_first_process() -> bool:
-    """Whether this process writes what a stage makes: the only one, or the first of torchrun's."""
+    """Whether this process writes results: it is the only one, or the first of torchrun's."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
@@ -69,7 +68,7 @@ def _partial(path: Path) -> Path:
 
 @contextlib.contextmanager
 def _reported(path: Path) -> Iterator[None]:
-    """Tell an unwritable place in one sentence."""
+    """Turn the error of an unwritable place into one sentence."""
     try:
         yield
     except OSError as error:
@@ -81,7 +80,7 @@ def _reported(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _writing(path: str | Path) -> Iterator[BinaryIO]:
-    """Yield a file that becomes `path` if the block succeeds, and vanishes if it fails."""
+    """Yield a file that becomes `path` if the block succeeds and is removed if it fails."""
     path = Path(path)
     if not is_first_process() and _scratch.isdisjoint(path.parents):
         yield io.BytesIO()
@@ -102,13 +101,13 @@ def _writing(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def write_bytes(path: str | Path, data: bytes | memoryview) -> None:
-    """Write a file atomically. Raises PipelineError where the place cannot be written."""
+    """Write a file atomically. Raises PipelineError if the place cannot be written."""
     with _writing(path) as file:
         file.write(data)
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write UTF-8 text with the line endings it has."""
+    """Write UTF-8 text; line endings are kept."""
     write_bytes(path, text.encode())
 
 
@@ -128,23 +127,22 @@ def write_npy(path: str | Path, array: np.ndarray) -> None:
 
 
 def new_array(path: str | Path, shape: Sequence[int], dtype: DTypeLike) -> np.memmap:
-    """An array in a new .npy file: what is written into it stands there, for sure after `flush`.
+    """An array in a new .npy file, for more data than fit in memory; `flush` writes it to disk.
 
-    For more than memory holds, in a folder that `new_folder` makes. Raises PipelineError where the
-    disk has no room for it.
+    Use it in a folder from `new_folder`. Raises PipelineError if the disk is too full for it.
     """
     path = Path(path)
     with _reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         array = np.lib.format.open_memmap(path, "w+", dtype, tuple(shape))
-        if hasattr(os, "posix_fallocate"):  # else a full disk would end the process when it writes
+        if hasattr(os, "posix_fallocate"):  # else a full disk kills the process later
             with open(path, "r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
         return array
 
 
 def write_npz(path: str | Path, /, **arrays: np.ndarray) -> None:
-    """Write named arrays (no objects), uncompressed. Unlike np.savez, without the time of day."""
+    """Write named arrays (no objects), uncompressed and, unlike np.savez, without a time stamp."""
     with _writing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(arrays):
             member = zipfile.ZipInfo(f"{name}.npy", ZIP_EPOCH)
@@ -162,16 +160,16 @@ def write_safetensors(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
     """Write tensors, from any device."""
     from safetensors.torch import save
 
-    # Own storage for each: tensors that share memory are refused by the format.
+    # The format refuses tensors that share memory.
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     write_bytes(path, save(plain))
 
 
 @contextlib.contextmanager
 def new_folder(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary folder that replaces `path` if the block succeeds, and vanishes if not.
+    """Yield a temporary folder that replaces `path` if the block succeeds and is removed if not.
 
-    What stands at `path`, be it a file, is there again if it cannot be replaced.
+    If `path`, a folder or a file, cannot be replaced, it is restored.
     """
     path = Path(path)
     if not is_first_process():
@@ -200,7 +198,7 @@ def new_folder(path: str | Path) -> Iterator[Path]:
 
 
 def _remove(path: Path) -> None:
-    """Delete a folder with all that is in it, a file or a link, as far as that is allowed."""
+    """Delete a folder with its content, a file or a link; what cannot be deleted is left."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -221,7 +219,7 @@ def _scratch_folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Tell a missing or damaged file in one sentence."""
+    """Turn the error of a missing or damaged file into one sentence."""
     try:
         yield
     except FileNotFoundError as error:
@@ -241,7 +239,7 @@ def read_json(path: str | Path) -> Any:
 
 
 def read_array(path: str | Path) -> np.ndarray:
-    """Map a .npy file, not writable: it may be larger than the memory, and is read where used."""
+    """Map a .npy file, read-only: it may exceed memory, and is read where it is used."""
     with _reading(Path(path)):
         return np.load(path, allow_pickle=False, mmap_mode="r")
 

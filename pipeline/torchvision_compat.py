@@ -1,9 +1,9 @@
-"""torchvision, importable beside a CPU-only torch.
+"""Import torchvision also next to a CPU-only torch.
 
-PyPI's torchvision links its compiled operators against CUDA. Beside a CPU-only torch they do not
+PyPI's torchvision links its compiled operators against CUDA. With a CPU-only torch they do not
 load, and `import torchvision` fails while it registers shape functions for two of them. Declaring
-these two operators first makes the import succeed; everything but torchvision.io, deform_conv2d
-and the fast roi_align works then. Where torchvision imports by itself, nothing is done.
+these two operators first makes the import succeed, and everything works but torchvision.io,
+deform_conv2d and the fast roi_align. Where torchvision imports by itself, nothing is changed.
 
 Use as `from pipeline.torchvision_compat import torchvision`.
 """
@@ -22,7 +22,7 @@ _OPERATORS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 )
-_libraries: list[torch.library.Library] = []  # an operator lives as long as its library object
+_libraries: list[torch.library.Library] = []  # keeps the operators alive
 
 
 def _import_torchvision() -> ModuleType:
@@ -34,7 +34,7 @@ def _import_torchvision() -> ModuleType:
         if "torchvision::nms does not exist" not in str(error):
             raise
     for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
-        del sys.modules[name]  # half imported
+        del sys.modules[name]  # partially imported
     library = torch.library.Library("torchvision", "DEF")
     for operator in _OPERATORS:
         library.define(operator)

@@ -7,7 +7,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,18 +32,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(REPOSITORY / "scales", tmp_path / "scales")
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def edit(project: Path) -> Callable[[str, str, str], None]:
-    """`edit(file, old, new)` replaces a text that must stand in a file of the project once."""
-
-    def replace(file: str, old: str, new: str) -> None:
-        text = (project / file).read_text()
-        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {file}"
-        (project / file).write_text(text.replace(old, new))
-
-    return replace
 
 
 @pytest.fixture
@@ -96,5 +84,5 @@ def smoke(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The whole graph takes longest: it begins first, beside all other tests."""
+    """The whole graph takes longest: it starts first, in parallel with all other tests."""
     items.sort(key=lambda item: item.path.name != "test_smoke.py")

@@ -10,7 +10,7 @@ DELETE = object()
 
 
 def change(project: Path, file: str, dotted: str, value: Any) -> None:
-    """Set, add or delete a key of a YAML file."""
+    """Set, add or delete a key of a YAML file; mappings around a new one are added."""
     change_all(project, file, {dotted: value})
 
 
@@ -22,7 +22,7 @@ def change_all(project: Path, file: str, changes: Mapping[str, Any]) -> None:
         *parents, last = dotted.split(".")
         place = content
         for key in parents:
-            place = place[key]
+            place = place.setdefault(key, {})
         if value is DELETE:
             del place[last]
         else:

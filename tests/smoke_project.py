@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,35 +18,36 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).resolve().parents[1]
 NOT_COPIED = shutil.ignore_patterns(
     ".git", ".venv", "cache", "tmp", "__pycache__", ".*_cache", ".checkpoints", "models", "smoke",
-    "prepared", "posteriors", "features", "evaluations", "*.egg-info",
+    "plan", "prepared", "posteriors", "features", "evaluations", "*.egg-info",
 )  # fmt: skip
 
 COSTS = Path("reports/smoke/cost.json")
 
 WATCH = """
-import os, sys
-command = "@".join(sys.orig_argv).partition("pipeline.stages.")
-if command[1]:
-    stage = command[2]
+import atexit, os, sys
+stage = "-".join(sys.orig_argv).partition("pipeline.stages.")[2]
+if stage:
     log, here = open(os.environ["READ_FILES"], "a", buffering=1), os.getcwd()
-    def tell(path):
+    def note(path):
         path = os.path.relpath(os.path.join(here, path), here)
-        if path.split("/")[0] in ("data", "models", "reports"):
+        if path.split("/")[0] in ("data", "models", "reports", "pipeline"):
             print(stage, path, file=log)
     def watch(event, arguments):
         if event == "open" and isinstance(arguments[0], (str, os.PathLike)):
-            if arguments[1] and "r" in arguments[1]:
-                tell(arguments[0])
+            if arguments[1] and "r" in arguments[1] and not str(arguments[0]).endswith(".py"):
+                note(arguments[0])
         # Arrow opens files by itself, of which Python knows nothing.
         read = getattr(sys.modules.get("pandas"), "read_parquet", None)
-        if read is not None and read.__name__ != "read_and_tell":
-            def read_and_tell(path, **options):
-                tell(path)
+        if read is not None and read.__name__ != "read_and_note":
+            def read_and_note(path, **options):
+                note(path)
                 return read(path, **options)
-            sys.modules["pandas"].read_parquet = read_and_tell
+            sys.modules["pandas"].read_parquet = read_and_note
     sys.addaudithook(watch)
+    files = lambda: [getattr(module, "__file__", None) for module in sys.modules.values()]
+    atexit.register(lambda: [note(file) for file in files() if file])
 """
-
+"""Notes what a stage reads, and the modules that it has imported in the end."""
 
 REPRODUCE = ("python", "-m", "pipeline.reproduce", "--jobs", "2")
 """What `make reproduce` runs."""
@@ -56,7 +59,7 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.reads = folder.parent / "reads.txt"
-        """What stages of the first run read, a line `stage@item path` for each file."""
+        """What stages of the first run read and imported: lines `<stage>-<item> <path>`."""
         self.environment = os.environ | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "OMP_NUM_THREADS": "1",
@@ -89,11 +92,43 @@ class Project:
             text=True,
         )
 
-    def reproduce(self, *options: str, **environment: str) -> str:
-        """What `dvc repro` says, which has to succeed."""
-        result = self.run("python", "-m", "dvc", "repro", *options, **environment)
+    def succeed(self, *command: str) -> str:
+        """What a command says, which has to succeed."""
+        result = self.run(*command)
         assert result.returncode == 0, result.stdout
         return result.stdout
+
+    def dvc(self, *arguments: str) -> str:
+        """What a command of DVC says, which has to succeed."""
+        return self.succeed("python", "-m", "dvc", *arguments)
+
+    def ran(self, *arguments: str) -> list[str]:
+        """The stages that a command of DVC runs, by default `dvc repro`."""
+        return re.findall(r"Running stage '([\w@-]+)'", self.dvc(*(arguments or ("repro",))))
+
+    def stage(self, name: str) -> str:
+        """Run a stage by its address in DVC, without DVC."""
+        stage, _, item = name.replace("@", "-", 1).partition("-")
+        return self.succeed("python", "-m", f"pipeline.stages.{stage}", *filter(None, [item]))
+
+    def commit(self) -> None:
+        """Commit all files to git."""
+        self.succeed("git", "add", "-A")
+        self.succeed("git", "commit", "-q", "--allow-empty", "-m", "x")
+
+    @contextmanager
+    def restored(self, *places: str) -> Iterator[None]:
+        """Whatever the block changes in settings, results or `places` is undone in the end."""
+        places = ("reports", "scales", "params.yaml", "dvc.lock", *places)
+        contents = {name: (self.folder / name).read_bytes() for name in self.digests(*places)}
+        try:
+            yield
+        finally:
+            for name in self.digests(*places).keys() - contents.keys():
+                (self.folder / name).unlink()
+            for name, content in contents.items():
+                (self.folder / name).write_bytes(content)
+            self.dvc("checkout")
 
     def start(self, stage: str, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -114,7 +149,7 @@ class Project:
         return {
             path.relative_to(self.folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
             for place in places
-            for path in sorted((self.folder / place).rglob("*"))
+            for path in [self.folder / place, *sorted((self.folder / place).rglob("*"))]
             if path.is_file()
         }
 
@@ -144,19 +179,14 @@ def copy_repository(target: Path) -> None:
 def build(folder: Path) -> Project:
     """Run the whole graph once at scale smoke, in a new copy of the repository."""
     copy_repository(folder)
+    (folder / "dvc.lock").unlink(missing_ok=True)
+    project = Project(folder)
+    project.succeed("git", "init", "-q")
     params = (folder / "params.yaml").read_text()
     changed, count = re.subn(r"(?m)^scale: \w+$", "scale: smoke", params)
     assert count == 1
     (folder / "params.yaml").write_text(changed)
-    (folder / "dvc.lock").unlink(missing_ok=True)
-    project = Project(folder)
-    for command in (
-        ("git", "init", "-q"),
-        ("git", "add", "-A"),
-        ("git", "commit", "-q", "-m", "x"),
-    ):
-        result = project.run(*command)
-        assert result.returncode == 0, result.stdout
+    project.commit()
     (folder.parent / "sitecustomize.py").write_text(WATCH)
     watched = {"PYTHONPATH": str(folder.parent), "READ_FILES": str(project.reads)}
     result = project.run(*REPRODUCE, **watched)

@@ -1,14 +1,11 @@
 """Made-up measurements and samples of Figs. 3 and S10: five layers, deeper ones vary more."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from drawn import stand_in
+from drawn import noise
 
-from pipeline import paths
-from pipeline.evaluation.fig3 import LayerSamples, summarise_fig3
-from pipeline.storage import write_json, write_npz
+from pipeline.evaluation.layer_summary import LayerSamples, summarise_layers
 
 LAYERS = ("conv2d_4a", "mixed_6a", "mixed_7a", "avgpool_1a", "embedding")
 CLASSES = ("Eyeglasses", "Male", "Smiling")
@@ -22,7 +19,7 @@ KNOWN = {
 INPUTS, SAMPLES = 12, 10
 VARIANCES = (0.001, 0.003, 0.009, 0.027, 0.081)
 WRONG = (0, 0, 0, 1, 1)
-"""Of ten samples, how many show another class than the input."""
+"""Samples of ten that show another class than the input."""
 
 
 def truth(rows: int = INPUTS, figure: str = "fig3") -> dict[str, np.ndarray]:
@@ -52,44 +49,31 @@ def layer(index: int, own: dict[str, np.ndarray]) -> LayerSamples:
     )
 
 
+def layers(own: dict[str, np.ndarray]) -> dict[str, LayerSamples]:
+    return {name: layer(index, own) for index, name in enumerate(LAYERS)}
+
+
 def summary(scale: str = "laptop", figure: str = "fig3", **changes: Any) -> dict[str, Any]:
     """What metrics/fig3.json, or figs10.json, would hold."""
     own, (classes, numbers) = truth(figure=figure), KNOWN[figure]
-    about = {"scale": scale, "seed": 7, "inputs": INPUTS, "samples": 250, "read": SAMPLES}
+    about = {"scale": scale, "seed": 7, "inputs": INPUTS, "samples": 250, "size": 8}
     quality: dict[str, dict[str, float]] = {name: {"accuracy": 0.99} for name in classes}
     quality |= {name: {"r2": 0.95} for name in numbers}
-    about |= {"size": 8, "evaluator": quality}
-    layers = {name: layer(index, own) for index, name in enumerate(LAYERS)}
+    about |= {"evaluated_samples": SAMPLES, "evaluator": quality}
     everyone = truth(100, figure)
-    return summarise_fig3(
-        layers, own, everyone, own, 0.1, classes=classes, bootstrap=20, about=about | changes
+    return summarise_layers(
+        layers(own), own, everyone, own, 0.1, classes=classes, bootstrap=20, about=about | changes
     )
 
 
 def arrays(size: int = 8) -> dict[str, np.ndarray]:
     """What data/evaluations/fig3.npz would hold: two inputs, three samples."""
+    images = {f"{name}_samples": (3,) for name in LAYERS} | {f"{name}_mean": () for name in LAYERS}
     draw = np.random.default_rng(3)
-
-    def pictures(*shape: int) -> np.ndarray:
-        return draw.integers(0, 256, (*shape, size, size, 3), dtype=np.uint8)
-
-    own = truth()
-    result = {"layers": np.array(LAYERS), "inputs": pictures(2), "reconstructions": pictures(2)}
-    variances = [layer(index, own).variance for index in range(len(LAYERS))]
-    result["variances"] = np.stack(variances).astype(np.float32)
-    for index, name in enumerate(LAYERS):
-        result[f"{name}_samples"] = pictures(2, 3)
-        result[f"{name}_mean"] = pictures(2)
-        shape = (2, size, size)
-        result[f"{name}_variance"] = VARIANCES[index] * draw.random(shape, dtype=np.float32)
-    return result
-
-
-def write_fig3_results(root: Path, scale: str) -> None:
-    """Everything about Figs. 3 and S10 below root that the report reads."""
-    for figure, main in (("fig3", "fig3"), ("figs10", "figS10")):
-        numbers = summary(scale, figure)
-        write_json(root / paths.metrics(scale, figure), numbers)
-        file = root / paths.evaluations(figure)
-        write_npz(file, **arrays())
-        stand_in(root / paths.figures(scale, figure), main, "variances")
+    maps = {
+        f"{name}_variance": level * draw.random((2, size, size), dtype=np.float32)
+        for name, level in zip(LAYERS, VARIANCES, strict=True)
+    }
+    variances = np.stack([one.variance for one in layers(truth()).values()]).astype(np.float32)
+    own = {"layers": np.array(LAYERS), "variances": variances}
+    return own | maps | noise(2, size, inputs=(), reconstructions=(), **images)

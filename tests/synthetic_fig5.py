@@ -1,26 +1,18 @@
 """Made-up measurements and images of Fig. 5: deep layers follow the attack."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from drawn import stand_in
+from drawn import noise
 
-from pipeline import paths
-from pipeline.evaluation.fig5 import KINDS, PAPER, LayerAttack, summarise_fig5
-from pipeline.storage import write_json, write_npz
+from pipeline.experiments.fig5.summary import KINDS, PAPER, LayerAttack, summarise
 
 SPECIES = np.array(["cat", "fox", "lynx", "wolf"])
 IMAGES = 100
-MISLED = 80
-"""Of 100 images, so many are seen as the next species after the attack."""
-FOLLOWED = {"input": 0, "conv": 20, "fc": 60, "logits": 76}
-"""Of those, so many in which x_bar* shows that species."""
-SURE = 30
-"""Of the misled images, so many of whose new class the network is sure: the first ones."""
-CONFIDENCE = np.where(np.arange(IMAGES) < SURE, 0.99, 0.6)
-BY_V = {"input": 0.1, "conv": 0.05, "fc": 0.5, "logits": 0.8}
-"""About the share of the variance of z_bar that v explains."""
+MISLED = 80  # of them are seen as the next species after the attack
+SURE = 30  # of those, the first ones, of whose new class the network is sure
+FOLLOWED = {"input": 0, "conv": 20, "fc": 60, "logits": 76}  # in which x_bar* shows that species
+BY_V = {"input": 0.1, "conv": 0.05, "fc": 0.5, "logits": 0.8}  # about the share explained by v
 
 
 def predictions(misled: int = MISLED) -> dict[str, np.ndarray]:
@@ -38,33 +30,22 @@ def layer(name: str, seen: dict[str, np.ndarray]) -> LayerAttack:
     return LayerAttack(readings, z + v)
 
 
-def summary(scale: str = "laptop", misled: int = MISLED) -> dict[str, Any]:
+def summary(
+    scale: str = "laptop", misled: int = MISLED, known: list[str] | None = None
+) -> dict[str, Any]:
     """What metrics/fig5.json would hold."""
     seen = predictions(misled)
     about = {"scale": scale, "seed": 7, "size": 8, "attack": "fgsm", "epsilon": 0.02,
              "variance_inputs": 20, "variance_samples": 25,
              "evaluator": {"accuracy": 0.99}}  # fmt: skip
-    layers = {name: layer(name, seen) for name in PAPER}
-    return summarise_fig5(
-        layers, seen["clean"], seen, list(SPECIES), seen["clean"], CONFIDENCE, bootstrap=20,
-        about=about,
-    )  # fmt: skip
+    layers, own = {name: layer(name, seen) for name in PAPER}, seen["clean"]
+    others = (seen, known or list(SPECIES), own, np.where(np.arange(IMAGES) < SURE, 0.99, 0.6))
+    return summarise(layers, own, *others, bootstrap=20, about=about)
 
 
 def arrays(rows: int = 3, size: int = 8) -> dict[str, np.ndarray]:
     """What data/evaluations/fig5.npz would hold."""
-    draw, found = np.random.default_rng(3), {"layers": np.array(list(PAPER))}
-    for kind, seen in predictions().items():
-        found[f"{kind}_predictions"] = seen[:rows]
-        for name in ("images", *PAPER):
-            shape = (rows, size, size, 3)
-            key = f"{kind}_images" if name == "images" else f"{name}_{kind}"
-            found[key] = draw.integers(0, 256, shape, dtype=np.uint8)
-    return found
-
-
-def write_fig5_results(root: Path, scale: str) -> None:
-    """Everything about Fig. 5 below root that the report reads."""
-    write_json(root / paths.metrics(scale, "fig5"), summary(scale))
-    write_npz(root / paths.evaluations("fig5"), **arrays())
-    stand_in(root / paths.figures(scale, "fig5"), "fig5", "figS13", "shares")
+    shown = [f"{kind}_images" for kind in KINDS]
+    shown += [f"{layer}_{kind}" for layer in PAPER for kind in KINDS]
+    found = {f"{kind}_predictions": seen[:rows] for kind, seen in predictions().items()}
+    return found | {"layers": np.array(list(PAPER))} | noise(rows, size, **dict.fromkeys(shown, ()))

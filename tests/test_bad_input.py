@@ -2,13 +2,12 @@
 
 import builtins
 import errno
-import io
 import os
+import re
 import runpy
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -16,54 +15,33 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 import torch
-from celeba_files import write_celeba
 from mnist_files import NAMES, write_mnist
 from PIL import Image
-from settings import change as change_setting
 from settings import change_all
 from torch import Tensor, nn
 
 from pipeline import paths
-from pipeline.datasets.images import ImageSet
+from pipeline.config.loading import load_config
 from pipeline.evaluation.perceptual_features import INCEPTION_URL
 from pipeline.models import generator
-from pipeline.networks.weights import PUBLISHED
-from pipeline.storage import read_parquet, write_npy, write_parquet
+from pipeline.models.perceptual import VGG16
+from pipeline.networks.alexnet import CARD as ALEXNET
+from pipeline.plan import items
+from pipeline.storage import read_parquet, write_json, write_npy, write_parquet
 from pipeline.training.checkpoints import CheckpointFolder
 
 ROOT = Path(__file__).resolve().parents[1]
-STAGES = sorted(
-    path.stem for path in (ROOT / "pipeline/stages").glob("*.py") if path.stem != "__init__"
-)
 SMOKE = "scales/smoke.yaml"
-
-
-def item_of(stage: str) -> list[str]:
-    """The arguments of a stage, or of a command beside them."""
-    if stage == "edit_image":
-        return ["me.png", "--factor", "Smiling", "--donor", "friend.png"]
-    if stage in {"choose", "claims", "code", "inspect", "report", "rows"}:
-        return []
-    if stage in {"evaluate", "plot"}:
-        return ["fig4"]
-    items = {
-        "train_cinn": "squeezenet-fire8",
-        "train_baseline": "dosovitskiy-fc7",
-        "train_evaluator": "animals",
-        "train_stargan": "faces",
-        "train_generator": "animals",
-        "train_dequantizer": "animals",
-        "generate": "animals",
-    }
-    networks = {"train_network", "extract", "fingerprint"}
-    return [items.get(stage, "squeezenet" if stage in networks else "digits")]
+ITEMS = {item.stage: item.name for item in reversed(list(items(load_config(ROOT))))}
+"""The first item of each stage."""
 
 
 @pytest.fixture
-def change(project: Path) -> Callable[[str, str, Any], None]:
-    """`change(file, key, value)` sets a dotted key of a YAML file of the project."""
+def change(project: Path) -> Callable[..., None]:
+    """`change({key: value})` changes the settings of the project's scale, smoke."""
     change_all(project, "params.yaml", {"scale": "smoke", "device": "cpu", "threads": 1})
-    return partial(change_setting, project)
+    (project / "pipeline").symlink_to(ROOT / "pipeline")  # whose modules a plan names
+    return lambda changes, file=SMOKE: change_all(project, file, changes)
 
 
 @pytest.fixture
@@ -73,14 +51,23 @@ def run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Callable[..., tuple[int, str]]:
-    """`run(stage, *arguments)` runs a stage's command in the project: exit code and stderr."""
+    """`run(stage, item)` runs a stage's command in the project: exit code and stderr.
 
-    def command(stage: str, *arguments: str) -> tuple[int, str]:
+    If the settings are valid, what the stage `plan` writes for the item is there.
+    """
+
+    def command(stage: str, *arguments: str, planned: bool = True) -> tuple[int, str]:
+        if planned:
+            config = load_config()
+            for item in items(config):
+                if (item.stage, item.name) == (stage, "".join(arguments)):
+                    content = item.content(config.run.scale, config.run.seed)
+                    write_json(paths.plan(item.stage, item.name), content)
         monkeypatch.setattr(sys, "argv", [stage, *arguments])
         capsys.readouterr()
         code = 0
         try:
-            runpy.run_module(f"pipeline.stages.{stage}", run_name="__main__")
+            runpy.run_path(str(ROOT / f"pipeline/stages/{stage}.py"), run_name="__main__")
         except SystemExit as error:
             code = int(error.code or 0)
         return code, capsys.readouterr().err
@@ -92,9 +79,10 @@ def run(
 def refused(run: Any, project: Path) -> Callable[..., str]:
     """`refused(stage)` runs a stage that has to fail as promised: its sentence."""
 
-    def command(stage: str, *arguments: str) -> str:
+    def command(stage: str, *arguments: str, **options: Any) -> str:
+        arguments = arguments or tuple(filter(None, [ITEMS.get(stage, "")]))
         before = files(project)
-        code, error = run(stage, *(arguments or item_of(stage)))
+        code, error = run(stage, *arguments, **options)
         assert code == 1
         assert error.count("\n") == 1 and error.startswith("error: "), error
         assert error.endswith(".\n")
@@ -105,108 +93,101 @@ def refused(run: Any, project: Path) -> Callable[..., str]:
 
 
 def files(folder: Path) -> dict[str, bytes]:
+    """All but the plan."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file()
+        if path.is_file() and path.parent.name != "plan"
     }
 
 
 # --- settings ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_every_stage_checks_all_settings(stage: str, change: Any, refused: Any) -> None:
-    change(SMOKE, "evaluate.fig4.inputz", 3)
-    assert "evaluate.fig4.inputz is not a known key (did you mean inputs?)" in refused(stage)
-
-
 @pytest.mark.parametrize(
-    ("file", "key", "value", "sentence"),
+    ("stage", "file", "key", "suggestion"),
     [
-        ("params.yaml", "sede", 1, "params.yaml: sede is not a known key (did you mean seed?)"),
-        (
-            SMOKE,
-            "train_cinn.alexnet-fc7.stpes",
-            1,
-            "stpes is not a known key (did you mean steps?)",
-        ),
-        (SMOKE, "train_network.squeezenet.learning_rate", "1e-3 ", "it must be a number above 0"),
-        (SMOKE, "prepare.digits.download", "yes", "is 'yes'; it must be true or false"),
-        (SMOKE, "prepare.digits.train", -4, "is -4; it must be a whole number of at least 1"),
-        (SMOKE, "prepare.digits.test", 0, "is 0; it must be a whole number of at least 1"),
-        ("params.yaml", "scale", "smok", "is not a known scale (did you mean smoke?)"),
-        (SMOKE, "extract.squeezenet.layers", {"fire8": [1]}, "is not a known layer"),
-        ("params.yaml", "layers.squeezenet-fire8.features", "resnet", "is not a known row"),
-        ("params.yaml", "networks.squeezenet.dataset", "digit", "is not a known data set"),
-        (SMOKE, "prepare.digits.source", "mnits", "is not a known value (did you mean mnist?)"),
-        ("params.yaml", "device", "gpu", "is not a known value"),
+        ("plan", "params.yaml", "sede", "seed"),
+        ("plan", SMOKE, "experiments.fig4.inputz", "inputs"),
+        ("plan", SMOKE, "train_cinn.default.stpes", "steps"),
+        ("prepare", "params.yaml", "sede", "seed"),
+        ("edit_image", "params.yaml", "sede", "seed"),
     ],
 )
 def test_a_mistake_in_the_settings(
-    file: str, key: str, value: Any, sentence: str, change: Any, refused: Any
+    stage: str, file: str, key: str, suggestion: str, change: Any, refused: Any
 ) -> None:
-    change(file, key, value)
-    assert sentence in refused("prepare")
+    change({key: 1}, file)
+    arguments = ["me.png", "--factor", "Smiling", "--donor", "friend.png"]
+    sentence = refused(stage, *(arguments if stage == "edit_image" else []), planned=False)
+    assert sentence.startswith(f"{file}: {key} ") and f"(did you mean {suggestion}?)" in sentence
 
 
-def test_an_item_that_does_not_exist(refused: Any) -> None:
-    sentence = refused("train_cinn", "alexnet-fc9")
-    assert sentence.startswith("train_cinn has no item 'alexnet-fc9' (did you mean alexnet-fc8?)")
+@pytest.mark.parametrize("stage", ITEMS)
+def test_a_stage_before_its_plan(stage: str, refused: Any) -> None:
+    sentence = refused(stage, planned=False)
+    assert sentence.startswith(
+        f"{paths.plan(stage, ITEMS[stage])} is missing: run `dvc repro plan`"
+    )
 
 
 def test_the_wrong_folder(refused: Any, project: Path) -> None:
     (project / "params.yaml").unlink()
-    assert refused("prepare").endswith("run the command in the repository's root.")
+    for stage in ("plan", "prepare"):
+        assert refused(stage, planned=False).endswith("run the command in the repository's root.")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_where_there_is_none(change: Any, refused: Any) -> None:
-    change("params.yaml", "device", "cuda")
+    change({"device": "cuda"}, "params.yaml")
     assert refused("train_autoencoder").startswith("device is cuda, but torch finds no usable GPU")
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_every_stage_checks_the_layer_to_inspect(stage: str, change: Any, refused: Any) -> None:
-    change("params.yaml", "network", "squeezenet")
-    assert refused(stage) == (
-        "params.yaml: layer 'fc7' is not a known layer of squeezenet; known are fire8."
-    )
-
-
-# --- MNIST ---------------------------------------------------------------------------------------
+# --- data of others ------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def mnist(change: Any, project: Path) -> Path:
     """A folder with a tiny MNIST, which the settings name."""
-    folder = project / "mnist"
-    write_mnist(folder, train=60, test=20)
+    write_mnist(project / "mnist", train=60, test=20)
     sizes = {"source": "mnist", "folder": "mnist", "train": 40, "validation": 20, "test": 20}
-    steps = ("train_autoencoder.digits.steps", "train_network.squeezenet.steps")
-    change_all(
-        project,
-        SMOKE,
-        {f"prepare.digits.{key}": value for key, value in sizes.items()} | dict.fromkeys(steps, 3),
+    change(
+        {f"prepare.digits.{key}": value for key, value in sizes.items()}
+        | {"train_autoencoder.digits.steps": 3, "train_network.squeezenet.steps": 3}
     )
-    return folder
+    return project / "mnist"
+
+
+@pytest.fixture
+def few_animals(change: Any) -> None:
+    """As few animals as the other settings allow."""
+    counts = ("train", "validation", "test", "reference")
+    change(dict.fromkeys([f"prepare.animals.{name}" for name in counts], 40))
+
+
+def truncate(path: Path, left: int) -> None:
+    path.write_bytes(path.read_bytes()[:left])
+
+
+def test_a_truncated_photograph(few_animals: None, change: Any, refused: Any) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (160, 48, 48, 3), dtype=np.uint8)
+    for number, image in enumerate(pixels):
+        file = Path("photographs", "cat" if number % 2 else "dog", f"{number:03}.png")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(file)
+    change({"prepare.animals.source": "photographs", "prepare.animals.folders": ["photographs"]})
+    truncate(file, 3000)
+    assert refused("prepare", "animals").startswith(f"{file} cannot be read as an image")
 
 
 @pytest.mark.parametrize("name", [name for pair in NAMES.values() for name in pair])
 def test_a_truncated_mnist_file(mnist: Path, name: str, refused: Any) -> None:
-    (mnist / name).write_bytes((mnist / name).read_bytes()[:-5])
-    assert refused("prepare") == (
-        f"mnist/{name} is truncated or not an MNIST file: fetch it again."
-    )
-
-
-def test_a_missing_mnist_folder(mnist: Path, refused: Any) -> None:
-    shutil.rmtree(mnist)
-    assert refused("prepare").startswith("no MNIST file mnist/MNIST/raw/train-images-idx3-ubyte")
+    truncate(mnist / name, -5)
+    assert refused("prepare").startswith(f"mnist/{name} is truncated")
 
 
 def test_more_digits_than_the_files_have(mnist: Path, change: Any, refused: Any) -> None:
-    change(SMOKE, "prepare.digits.train", 50)
+    change({"prepare.digits.train": 50})
     assert "lower prepare.digits.train, validation or test" in refused("prepare")
 
 
@@ -217,164 +198,40 @@ def test_a_failed_run_keeps_what_was_there(mnist: Path, run: Any, refused: Any) 
     assert (paths.prepared("digits") / "strokes.npy").is_file()
 
 
-# --- CelebA --------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def celeba(change: Any, project: Path) -> Path:
-    """A folder with a tiny CelebA, which the settings name."""
-    folder = project / "celeba"
-    write_celeba(folder)
-    sizes = {"source": "celeba", "folder": "celeba", "train": 40, "validation": 12, "size": 16}
-    sizes |= {"test": 6, "reference": 6, "unseen": 10}
-    others = {f"prepare.{name}.size": 16 for name in ("animals", "animalfaces")}
-    change_all(
-        project,
-        SMOKE,
-        {f"prepare.faces.{key}": value for key, value in sizes.items()}
-        | others
-        | {"evaluate.fig7.inputs": 6},
-    )
-    return folder
-
-
-def test_a_tiny_celeba_is_prepared(celeba: Path, run: Any) -> None:
-    assert run("prepare", "faces") == (0, "")
-    assert len(ImageSet.load(paths.prepared("faces"), "unseen")) == 10
-
-
-def test_a_corrupt_face(celeba: Path, refused: Any) -> None:
-    file = celeba / "img_align_celeba/000009.jpg"
-    file.write_bytes(file.read_bytes()[:3000])
-    assert refused("prepare", "faces") == (
-        "celeba/img_align_celeba/000009.jpg cannot be read as an image: fetch it again, or take it "
-        "out of the data."
-    )
-
-
-def test_a_missing_list_of_celeba(celeba: Path, refused: Any) -> None:
-    (celeba / "identity_CelebA.txt").unlink()
-    assert refused("prepare", "faces").startswith("celeba/identity_CelebA.txt is missing: put")
-
-
-# --- photographs ---------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def few_animals(change: Any, project: Path) -> None:
-    """As few animals as the other settings allow."""
-    counts = ("train", "validation", "test", "reference")
-    change_all(project, SMOKE, dict.fromkeys([f"prepare.animals.{name}" for name in counts], 40))
-
-
-@pytest.fixture
-def photographs(few_animals: None, project: Path) -> Path:
-    """A folder with as many photographs of a cat and a dog, which the settings name."""
-    pixels = np.random.default_rng(0).integers(0, 256, (48, 48, 3), dtype=np.uint8)
-    content = io.BytesIO()
-    Image.fromarray(pixels).save(content, "png")
-    for species in ("cat", "dog"):
-        (project / "photographs" / species).mkdir(parents=True)
-        for number in range(80):
-            file = project / "photographs" / species / f"{number:02}.png"
-            file.write_bytes(content.getvalue())
-    named = {"source": "photographs", "folders": ["photographs"]}
-    change_all(project, SMOKE, {f"prepare.animals.{key}": named[key] for key in named})
-    return project / "photographs"
-
-
-def test_photographs_are_prepared(photographs: Path, run: Any) -> None:
-    assert run("prepare", "animals") == (0, "")
-    assert len(ImageSet.load(paths.prepared("animals"), "reference")) == 40
-
-
-CAT = "photographs/cat/03.png"
-UNREADABLE = f"{CAT} cannot be read as an image: fetch it again, or take it out of the data."
-
-
 @pytest.mark.parametrize(
-    ("damage", "sentence"),
+    ("stage", "section", "name", "others", "url"),
     [
-        (lambda cat: cat.write_bytes(b"<html>404</html>"), UNREADABLE),
-        (lambda cat: cat.write_bytes(b""), UNREADABLE),
-        (lambda cat: cat.write_bytes(cat.read_bytes()[:3000]), UNREADABLE),
-        (
-            lambda cat: Image.new("RGB", (48, 20)).save(cat),
-            f"the shorter side of {CAT} has 20 pixels, fewer than 32: take such images away, or "
-            "set prepare.animals.smallest to 20 to enlarge them.",
-        ),
-        (
-            lambda cat: cat.unlink(),
-            "too few photographs for train and validation: 79 are left for the 80 asked for; lower "
-            "prepare.animals.train or validation.",
-        ),
-        (
-            lambda cat: [file.unlink() for file in cat.parents[1].rglob("*.png")],
-            "photographs holds no images in folders named after their classes",
-        ),
-        (
-            lambda cat: shutil.rmtree(cat.parents[1]),
-            "there is no folder photographs of photographs: put them there, or correct "
-            "prepare.animals.folders.",
-        ),
+        ("train_network", "train_network.alexnet", "weights", {}, ALEXNET.weights.url),
+        ("train_autoencoder", "train_autoencoder.animals", "perceptual_weights", {"perceptual": 1},
+         VGG16.url),
+        ("measure", "experiments.table1", "extractor_weights", {"extractor": "inception"},
+         INCEPTION_URL),
     ],
-    ids=["no image", "nothing", "truncated", "too small", "too few", "empty", "missing"],
-)
-def test_photographs_that_cannot_be_used(
-    damage: Callable[[Path], Any], sentence: str, photographs: Path, refused: Any
-) -> None:
-    damage(photographs / "cat/03.png")
-    assert refused("prepare", "animals").startswith(sentence)
-
-
-# --- published weights, offline ------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("stage", "item", "key", "others", "url"),
-    [
-        ("train_network", "alexnet", "weights", {}, PUBLISHED["alexnet"].url),
-        (
-            "train_autoencoder",
-            "animals",
-            "perceptual_weights",
-            {"perceptual": 1},
-            PUBLISHED["vgg16"].url,
-        ),
-        ("evaluate", "table1", "extractor_weights", {"extractor": "inception"}, INCEPTION_URL),
-    ],
-)
+    ids=["alexnet", "vgg16", "inception"],
+)  # fmt: skip
 def test_weights_that_were_not_downloaded(
-    stage: str,
-    item: str,
-    key: str,
-    others: dict[str, Any],
-    url: str,
-    few_animals: None,
-    run: Any,
-    refused: Any,
-    project: Path,
-) -> None:
-    settings = others | {key: "weights"}
-    change_all(project, SMOKE, {f"{stage}.{item}.{name}": settings[name] for name in settings})
+    stage: str, section: str, name: str, others: dict[str, Any], url: str, few_animals: None,
+    change: Any, run: Any, refused: Any,
+) -> None:  # fmt: skip
+    change({f"{section}.{key}": value for key, value in (others | {name: "weights"}).items()})
+    item = section.rpartition(".")[2]
     assert run("prepare", "animals") == (0, "")
-    file = project / "weights" / url.rsplit("/", 1)[1]
-    missing = f"the weights weights/{file.name} are missing: download {url} and put it there"
-    assert refused(stage, item).startswith(missing)
-    file.parent.mkdir()
-    assert refused(stage, item).startswith(missing)
+    file = Path("weights") / url.rsplit("/", 1)[1]
+    for make in (lambda: None, file.parent.mkdir):
+        make()
+        sentence = refused(stage, item)
+        assert str(file) in sentence and f"download {url}" in sentence
     file.write_text("<html>404</html>")
-    assert refused(stage, item).startswith(f"weights/{file.name} is not the published file: its")
+    assert refused(stage, item).startswith(f"{file} is not the published file")
 
 
 # --- what other stages should have made ----------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "stage", sorted({*STAGES} - {"prepare", "choose", "code", "report", "rows", "edit_image"})
-)
+@pytest.mark.parametrize("stage", sorted({*ITEMS} - {"prepare", "report"}))
 def test_inputs_that_were_never_made(stage: str, refused: Any) -> None:
-    assert refused(stage).endswith("is missing; `dvc repro` makes it.")
+    sentence = refused(stage)
+    assert " is missing" in sentence and "`dvc repro" in sentence
 
 
 @pytest.fixture
@@ -383,29 +240,11 @@ def prepared(mnist: Path, run: Any) -> Path:
     return paths.prepared("digits")
 
 
-def test_a_layer_whose_data_set_is_not_complete(
-    prepared: Path, change: Any, run: Any, refused: Any
-) -> None:
-    """Posteriors, then features, are missing when the layer is inspected."""
-    change("params.yaml", "network", "squeezenet")
-    change("params.yaml", "layer", "fire8")
-    assert run("choose")[0] == 0
-    for place in (paths.autoencoder("digits"), paths.posteriors("digits")):
-        write_npy(place / "part.npy", torch.ones(2).numpy())
-    assert run("fingerprint", "squeezenet")[0] == 0
-    assert "squeezenet-fire8/config.json is missing; `dvc repro` makes it." in refused("inspect")
-    (paths.posteriors("digits") / "part.npy").unlink()
-    assert refused("inspect") == (
-        f"{paths.posteriors('digits')}/part.npy is missing; `dvc repro` makes it."
-    )
-
-
 @pytest.mark.parametrize("file", ["ground_truth.parquet", "strokes.npy"])
-@pytest.mark.parametrize("stage", ["train_autoencoder", "train_network", "plot_data"])
+@pytest.mark.parametrize("stage", ["train_autoencoder", "train_network", "draw_data"])
 def test_a_damaged_input(prepared: Path, refused: Any, stage: str, file: str) -> None:
     damaged = prepared / file
-    content = damaged.read_bytes()
-    damaged.write_bytes(content[:-20])
+    truncate(damaged, -20)
     sentence = refused(stage)
     assert sentence.startswith(f"{damaged} is damaged")
     assert sentence.endswith("delete it and run `dvc repro` again.")
@@ -416,54 +255,47 @@ def test_a_damaged_input(prepared: Path, refused: Any, stage: str, file: str) ->
 def test_digits_that_are_not_those_of_the_truth(prepared: Path, refused: Any) -> None:
     truth = prepared / "ground_truth.parquet"
     write_parquet(truth, read_parquet(truth).iloc[1:])
-    assert "strokes.npy holds 240 images, but ground_truth.parquet beside it 239 rows" in refused(
-        "train_autoencoder"
-    )
-
-
-def test_a_network_of_another_shape(prepared: Path, run: Any, refused: Any) -> None:
-    assert run("train_network", "squeezenet")[0] == 0
-    config = paths.network("squeezenet") / "config.json"
-    config.write_text(config.read_text().replace('"classes": 10', '"classes": 9'))
-    sentence = refused("extract")
-    assert "step-000000.safetensors belongs to another network" in sentence
-
-
-def test_a_model_of_another_shape(prepared: Path, run: Any, refused: Any) -> None:
-    assert run("train_autoencoder", "digits")[0] == 0
-    config = paths.autoencoder("digits") / "config.json"
-    config.write_text(config.read_text().replace('"latent": 16', '"latent": 8'))
-    sentence = refused("encode")
-    assert "model.safetensors belongs to another model" in sentence
-
-
-@pytest.mark.parametrize("damage", ["another shape", "truncated"])
-def test_a_checkpoint_that_cannot_be_resumed(
-    prepared: Path, run: Any, refused: Any, monkeypatch: pytest.MonkeyPatch, damage: str
-) -> None:
-    # A run that is killed right before it would remove its finished checkpoint. Twice: the first
-    # run may import a module that counts in the checkpoint's name.
-    monkeypatch.setattr(CheckpointFolder, "clear", lambda self: None)
-    for _ in range(2):
-        assert run("train_autoencoder", "digits")[0] == 0
-    (file,) = Path(".checkpoints").rglob("checkpoint.pt")
-    if damage == "truncated":
-        file.write_bytes(file.read_bytes()[:-100])
-    else:
-        state = torch.load(file, weights_only=True)
-        state["model"] = {name: value.flatten()[:1] for name, value in state["model"].items()}
-        torch.save(state, file)
     sentence = refused("train_autoencoder")
-    assert sentence == (
-        f"{file} is damaged or belongs to another training; delete the folder {file.parent} and "
-        "run the stage again."
+    assert "strokes.npy holds 240 images" in sentence and "239 rows" in sentence
+
+
+@pytest.mark.parametrize(
+    ("maker", "folder", "key", "stage", "file"),
+    [
+        ("train_network", paths.network("squeezenet"), "classes", "extract", "step-000000"),
+        ("train_autoencoder", paths.autoencoder("digits"), "latent", "encode", "model"),
+    ],
+)
+def test_a_model_of_another_shape(
+    maker: str, folder: Path, key: str, stage: str, file: str, prepared: Path, run: Any,
+    refused: Any,
+) -> None:  # fmt: skip
+    assert run(maker, ITEMS[maker])[0] == 0
+    text = (folder / "config.json").read_text()
+    changed = re.sub(rf'("{key}": \d*)(\d)', r"\g<1>7", text)
+    assert changed != text
+    (folder / "config.json").write_text(changed)
+    assert f"{folder / file}.safetensors belongs to another" in refused(stage)
+
+
+def test_a_checkpoint_that_cannot_be_resumed(
+    prepared: Path, run: Any, refused: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A run that is killed right before it would remove its finished checkpoint.
+    monkeypatch.setattr(CheckpointFolder, "clear", lambda self: None)
+    assert run("train_autoencoder", "digits")[0] == 0
+    (file,) = Path(".checkpoints").rglob("checkpoint.pt")
+    state = torch.load(file, weights_only=True)
+    state["model"] = {name: value.flatten()[:1] for name, value in state["model"].items()}
+    torch.save(state, file)
+    sentence = refused("train_autoencoder")
+    assert (
+        sentence.startswith(f"{file} is damaged") and f"delete the folder {file.parent}" in sentence
     )
 
 
 def test_a_concept_that_does_not_exist(prepared: Path, change: Any, refused: Any) -> None:
-    concepts = ["digit", "shape"]
-    change(SMOKE, "train_semantic.digits.factors", concepts)
-    change(SMOKE, "train_semantic.digits.weights", dict.fromkeys(concepts, 1.0))
+    change({"train_semantic.digits.factors": ["digit", "shape"]})
     for split, images in (("train", 160), ("validation", 40)):
         for moment in ("mean", "variance"):
             path = paths.posteriors("digits") / f"{split}-{moment}.npy"
@@ -471,27 +303,29 @@ def test_a_concept_that_does_not_exist(prepared: Path, change: Any, refused: Any
     assert refused("train_semantic").startswith("ColorMNIST has no concept 'shape'")
 
 
-def test_a_factor_that_does_not_exist(change: Any, run: Any, refused: Any) -> None:
-    for split in ("train", "validation", "test", "reference"):
-        change(SMOKE, f"prepare.animals.{split}", 40)
-    change(SMOKE, "train_evaluator.animals.numbers", ["yaw", "Eyeglasses"])
+def test_a_column_that_does_not_exist(
+    few_animals: None, change: Any, run: Any, refused: Any
+) -> None:
+    change({"train_evaluator.animals.numbers": ["yaw", "Eyeglasses"]})
     assert run("prepare", "animals")[0] == 0
     sentence = refused("train_evaluator")
-    assert sentence.startswith("the ground truth has no column 'Eyeglasses' for train_evaluator")
+    assert "'Eyeglasses'" in sentence and "train_evaluator" in sentence
     assert "label, species, coat, style, yaw, pitch, roll" in sentence
 
 
-def test_attributes_that_stargan_cannot_learn(
-    change: Any, run: Any, refused: Any, project: Path
+@pytest.mark.parametrize("size", ["missing", "other"])
+def test_a_layer_is_inspected_with_what_it_was_trained_on(
+    prepared: Path, run: Any, refused: Any, change: Any, size: str
 ) -> None:
-    assert run("prepare", "faces")[0] == 0
-    change(SMOKE, "train_stargan.faces.attributes", ["Smiling", "Bald"])
-    sentence = refused("train_stargan")
-    assert sentence.startswith("the training images have no attribute 'Bald' that is either true")
-    change(SMOKE, "train_stargan.faces.attributes", ["Smiling", "Male"])
-    file = paths.prepared("faces") / "ground_truth.parquet"
-    write_parquet(file, read_parquet(file).assign(Male=True))
-    assert refused("train_stargan").startswith("the attribute 'Male' is true in all 200 of")
+    change({"network": "squeezenet", "layer": "fire8"}, "params.yaml")
+    part = paths.autoencoder("digits") / "part.npy"
+    made_of = {part.as_posix(): {"bytes": 3, "sha256": ""}}
+    write_json(paths.posteriors("digits") / "config.json", made_of)
+    if size == "other":
+        part.parent.mkdir(parents=True)
+        part.write_bytes(b"1234")
+    sentence = refused("inspect")
+    assert sentence.startswith(str(part)) and "dvc repro" in sentence
 
 
 # --- places that cannot be written ---------------------------------------------------------------
@@ -509,6 +343,8 @@ class Grey(nn.Module):
     def embed(self, labels: Tensor) -> Tensor:
         return labels
 
+    encode = embed
+
     def forward(self, z: Tensor, h: Tensor) -> Tensor:
         return z.new_zeros(len(z), 3, 16, 16)
 
@@ -523,10 +359,9 @@ def test_a_disk_without_room_for_images(
     full = OSError(errno.ENOSPC, "No space left on device")
     monkeypatch.setattr(os, "posix_fallocate", Mock(side_effect=full))
     folder = paths.prepared(made).absolute()
-    assert refused(stage, "animals") == (
-        f"cannot write images.npy in {folder.with_name(f'.{made}.partial')} (No space left on "
-        "device); free some space or make the folder writable."
-    )
+    sentence = refused(stage, "animals")
+    assert f"cannot write images.npy in {folder.with_name(f'.{made}.partial')}" in sentence
+    assert "No space left on device" in sentence
 
 
 @pytest.fixture(params=["a file in the way", "read-only", "refused"])
@@ -563,23 +398,19 @@ def block(
         place.chmod(0o755)
 
 
-@pytest.mark.parametrize("place", ["data", "reports"])
+@pytest.mark.parametrize(
+    ("stage", "place"),
+    [
+        ("prepare", "data/prepared"),
+        ("prepare", "reports"),
+        *(("train_autoencoder", place) for place in ("models", "reports", ".checkpoints")),
+    ],
+)
 def test_a_folder_that_cannot_be_written(
-    place: str, block: Callable[[str], None], mnist: Path, run: Any, project: Path
+    stage: str, place: str, block: Callable[[str], None], prepared: Path, run: Any, project: Path
 ) -> None:
     block(place)
-    code, error = run("prepare", "digits")
-    assert code == 1 and error.count("\n") == 1 and error.startswith("error: ")
-    assert place in error
-    assert not list(project.rglob(".*.partial"))
-
-
-@pytest.mark.parametrize("place", ["models", "reports", ".checkpoints"])
-def test_a_folder_that_a_training_cannot_write(
-    place: str, block: Callable[[str], None], prepared: Path, run: Any, project: Path
-) -> None:
-    block(place)
-    code, error = run("train_autoencoder", "digits")
+    code, error = run(stage, "digits")
     lines = [line for line in error.splitlines() if line.startswith("error: ")]
     assert code == 1 and len(lines) == 1 and place in lines[0]
     assert not list(project.rglob(".*.partial"))

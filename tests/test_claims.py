@@ -1,240 +1,152 @@
 """Verdicts follow from the numbers and the targets, and from nothing else."""
 
-import copy
-import json
+from functools import cache
 from typing import Any
 
 import pytest
-import synthetic_fig3
-import synthetic_fig4
-import synthetic_fig5
-import synthetic_fig6
-import synthetic_fig7
-import synthetic_table1
+from synthetic_results import decide, numbers
 
 from pipeline.errors import PipelineError
-from pipeline.reporting.claims import CLAIMS, decide_claims
+from pipeline.experiments import reports
+from pipeline.reporting.claim import Claim, Condition, with_interval
 from pipeline.reporting.verdicts import claims_table
 
-KEYS = {
-    "id", "source", "statement", "statistic", "value", "ci", "target", "holds", "scale", "stage",
-}  # fmt: skip
-VALUES = {
-    "T1.a": ("table1", "fid_smallest_ratio"),
-    "T1.b": ("table1", "fid_depth_ratio_ours"),
-    "T1.c": ("table1", "faithfulness_smallest"),
-    "F3.a": ("fig3", "spearman"),
-    "F3.b": ("fig3", "log_r2"),
-    "F3.c": ("fig3", "yaw_ratio"),
-    "F3.d": ("fig3", "glasses_kept"),
-    "S10.a": ("figs10", "species_kept"),
-    "F4.a": ("fig4", "digit_total_ratio"),
-    "F4.e": ("fig4", "digit_first_order_ratio"),
-    "F4.b": ("fig4", "background_total_ratio"),
-    "F4.c": ("fig4", "digit_accuracy_pearson"),
-    "F4.d": ("fig4", "order_first_gap"),
-    "F5.a": ("fig5", "order_gap"),
-    "F5.b": ("fig5", "target_logits"),
-    "F5.c": ("fig5", "random_largest"),
+
+def claim(*conditions: Condition) -> Claim:
+    return Claim("X", "Fig. 0", "It grows.", "x", conditions)
+
+
+@pytest.mark.parametrize(
+    ("sign", "value", "holds"),
+    [(">=", 2.0, True), (">=", 1.999, False), (">", 2.001, True), (">", 2.0, False),
+     ("<=", 2.0, True), ("<=", 2.001, False), ("<=", None, None)],
+)  # fmt: skip
+def test_a_value_is_compared_with_its_target(sign: Any, value: float, holds: bool) -> None:
+    condition = Condition(2, with_interval("x"), sign=sign)
+    row = claim(condition).decide("laptop", "toy", {"x": value, "intervals": {"x": (1, 3)}})
+    assert row == {
+        "id": "X", "source": "Fig. 0", "statement": "It grows.", "statistic": "x", "value": value,
+        "ci": [1, 3], "target": f"{sign} 2", "holds": holds, "scale": "laptop",
+        "stage": "measure-toy",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "holds"),
+    [((1, 1), True), ((1, 0), False), ((0, 1), False), ((1, None), None), ((0, None), False)],
+)
+def test_every_condition_has_to_hold(values: tuple[Any, Any], holds: bool | None) -> None:
+    conditions = [
+        Condition(1, lambda _, value=value: (value, None), of=name)
+        for name, value in zip("ab", values, strict=True)
+    ]
+    row = claim(*conditions).decide("smoke", "toy", {})
+    assert row["holds"] is holds
+    assert (row["value"], row["target"]) == (values[0], "a >= 1, b >= 1")
+    for part, name, value in zip(row["conditions"], "ab", values, strict=True):
+        verdict = None if value is None else value == 1
+        assert (part["of"], part["value"], part["holds"]) == (name, value, verdict)
+
+
+@pytest.mark.parametrize("found", [{}, {"x": 3, "intervals": {}}])
+def test_a_missing_number_names_the_stage(found: dict[str, Any]) -> None:
+    with pytest.raises(PipelineError, match=r"toy\.json.*claim X.*dvc repro -f measure-toy"):
+        claim(Condition(2, with_interval("x"))).decide("laptop", "toy", found)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.7654, "0.765"), (0.8, "0.8"), (0.79989, "0.7999"), (0.80001, "0.80001"),
+     (None, "not measured")],
+)  # fmt: skip
+def test_a_value_can_be_told_from_its_target(value: float | None, shown: str) -> None:
+    row = claim(Condition(0.8, lambda _: (value, None))).decide("laptop", "toy", {})
+    assert claims_table([row], []).rows[0][3] == shown
+
+
+TARGETS = {
+    "T1.a": ("table1", "fid_smallest_ratio", "> 1"),
+    "T1.b": ("table1", "fid_depth_ratio_ours", "ours <= 1.25, D&B >= 1.4"),
+    "T1.c": ("table1", "faithfulness_smallest", ">= 0.8"),
+    "F3.a": ("fig3", "spearman", ">= 1"),
+    "F3.b": ("fig3", "log_r2", "R² >= 0.8, last / first >= 10"),
+    "F3.c": ("fig3", "yaw_ratio", ">= 5"),
+    "F3.d": ("fig3", "glasses_kept", ">= 0.9"),
+    "S10.a": ("figs10", "species_kept", "species >= 0.8, colour >= 0.8"),
+    "F4.a": ("fig4", "digit_total_ratio", ">= 2"),
+    "F4.e": ("fig4", "digit_first_order_ratio", ">= 5"),
+    "F4.b": ("fig4", "background_total_ratio", ">= 3"),
+    "F4.c": ("fig4", "digit_accuracy_pearson", ">= 0.9"),
+    "F4.d": ("fig4", "order_first_gap", "> 0"),
+    "F5.a": ("fig5", "order_gap", "> 0"),
+    "F5.b": ("fig5", "target_logits", "logits >= 0.8, input <= 0.1"),
+    "F5.c": ("fig5", "random_largest", "<= 0.05"),
+    "F6.a": ("fig6", None, "natural >= 0.7, stylized <= 0.4"),
+    "F6.b": ("fig6", None, "natural <= 0.4, stylized >= 0.7"),
+    "F6.c": ("fig6", None, "stylized >= 0.6, more > 0"),
+    "F6.d": ("fig6", None, "natural >= 0.8, stylized >= 0.8"),
+    "F7.a": ("fig7", None, ">= 0.9"),
+    "F7.b": ("fig7", None, ">= 0.9"),
+    "F7.c": ("fig7", None, "> 1"),
+    "S9.a": ("fig7", None, "> 1"),
+    "S8.a": ("fig7", None, "hair >= 0.8, women >= 0.8, grey >= 0.8"),
 }
+"""Experiment, number of the first condition (None: see the experiment's tests), and target."""
 
-OTHERS = ("F6.a", "F6.b", "F6.c", "F6.d", "F7.a", "F7.b", "F7.c", "S9.a", "S8.a")
-"""Claims whose numbers are tested where their figure is."""
+FULL_TARGETS = {"T1.b": "ours <= 1.25, D&B >= 2.5", "F4.a": ">= 5"}
+"""Where the target differs at the scales gpu and paper."""
 
-Metrics = dict[str, dict[str, Any]]
+DECIDED = {name: entry for name, entry in TARGETS.items() if entry[1] is not None}
+
+measured = cache(numbers)
 
 
-@pytest.fixture(scope="module")
-def measured() -> Metrics:
-    return {
-        "fig3": synthetic_fig3.summary(),
-        "fig4": synthetic_fig4.summary(),
-        "fig5": synthetic_fig5.summary(),
-        "fig6": synthetic_fig6.summary(),
-        "fig7": synthetic_fig7.summary(),
-        "figs10": synthetic_fig3.summary(figure="figs10"),
-        "table1": synthetic_table1.summary(),
+def decided(scale: str = "laptop", **changes: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The rows of the claims by id; `changes` of numbers, by experiment."""
+    found = {name: values | changes.get(name, {}) for name, values in measured().items()}
+    return decide(reports(), found, scale)
+
+
+@pytest.mark.parametrize("scale", ["smoke", "laptop", "gpu", "paper"])
+def test_targets_are_those_fixed_beforehand(scale: str) -> None:
+    full = FULL_TARGETS if scale in ("gpu", "paper") else {}
+    expected = {
+        name: (f"measure-{experiment}", full.get(name, target))
+        for name, (experiment, _, target) in TARGETS.items()
     }
+    rows = decided(scale)
+    assert {name: (row["stage"], row["target"]) for name, row in rows.items()} == expected
+    assert len(rows) == sum(len(experiment.claims) for experiment in reports().values())
 
 
-def changed(measured: Metrics, figure: str, **numbers: Any) -> Metrics:
-    return {**measured, figure: measured[figure] | numbers}
-
-
-def decide(measured: Metrics, scale: str = "laptop") -> dict[str, dict[str, Any]]:
-    return {row["id"]: row for row in decide_claims(scale, measured)}
-
-
-def test_rows(measured: Metrics) -> None:
-    rows = decide(measured)
-    assert list(rows) == [*VALUES, *OTHERS]
-    for name, (figure, value) in VALUES.items():
-        row = rows[name]
-        assert set(row) - {"conditions"} == KEYS
-        assert ("conditions" in row) == (name in ("T1.b", "F3.b", "S10.a", "F5.b"))
-        assert row["value"] == measured[figure][value]
-        assert row["ci"] == measured[figure]["intervals"][value]
-        assert row["holds"] is True
-        assert row["stage"] == f"evaluate@{figure}"
-        assert row["scale"] == "laptop"
-    json.dumps(rows, allow_nan=False)
-
-
-@pytest.mark.parametrize(
-    ("scale", "targets"),
-    [
-        ("smoke", ["ours <= 1.25, D&B >= 1.4", ">= 0.8", ">= 2"]),
-        ("laptop", ["ours <= 1.25, D&B >= 1.4", ">= 0.8", ">= 2"]),
-        ("gpu", ["ours <= 1.25, D&B >= 2.5", ">= 0.8", ">= 5"]),
-        ("paper", ["ours <= 1.25, D&B >= 2.5", ">= 0.8", ">= 5"]),
-    ],
-)
-def test_targets(measured: Metrics, scale: str, targets: list[str]) -> None:
-    fig3 = [">= 1", "R² >= 0.8, last / first >= 10", ">= 5", ">= 0.9"]
-    fig3.append("species >= 0.8, colour >= 0.8")
-    expected = ["> 1", *targets[:2], *fig3, targets[2], ">= 5", ">= 3", ">= 0.9", "> 0"]
-    expected += ["> 0", "logits >= 0.8, input <= 0.1", "<= 0.05"]
-    rows = decide(measured, scale)
-    assert [rows[name]["target"] for name in VALUES] == expected
-
-
-@pytest.mark.parametrize(
-    ("name", "scale", "value", "holds"),
-    [
-        ("T1.a", "laptop", 1.0001, True),
-        ("T1.a", "laptop", 1.0, False),
-        ("T1.a", "paper", 1.0, False),
-        ("T1.b", "laptop", 1.25, True),
-        ("T1.b", "laptop", 1.2501, False),
-        ("T1.b", "gpu", 1.25, True),
-        ("T1.b", "gpu", 1.2501, False),
-        ("T1.c", "laptop", 0.8, True),
-        ("T1.c", "laptop", 0.7999, False),
-        ("F3.a", "laptop", 1.0, True),
-        ("F3.a", "laptop", 0.9, False),
-        ("F3.b", "laptop", 0.8, True),
-        ("F3.b", "laptop", 0.79, False),
-        ("F3.c", "laptop", 5.0, True),
-        ("F3.c", "laptop", 4.9, False),
-        ("F3.d", "laptop", 0.9, True),
-        ("F3.d", "laptop", 0.89, False),
-        ("S10.a", "laptop", 0.8, True),
-        ("S10.a", "laptop", 0.79, False),
-        ("F4.a", "laptop", 2.0, True),
-        ("F4.a", "laptop", 1.9999, False),
-        ("F4.a", "gpu", 4.9, False),
-        ("F4.a", "gpu", 5.0, True),
-        ("F4.e", "laptop", 5.0, True),
-        ("F4.e", "laptop", 4.9, False),
-        ("F4.b", "laptop", 3.0, True),
-        ("F4.b", "paper", 2.9, False),
-        ("F4.c", "laptop", 0.9, True),
-        ("F4.c", "laptop", 0.89, False),
-        ("F4.d", "laptop", 0.001, True),
-        ("F4.d", "laptop", 0.0, False),
-        ("F5.a", "laptop", 0.001, True),
-        ("F5.a", "laptop", 0.0, False),
-        ("F5.b", "laptop", 0.8, True),
-        ("F5.b", "laptop", 0.79, False),
-        ("F5.c", "laptop", 0.05, True),
-        ("F5.c", "laptop", 0.06, False),
-    ],
-)
-def test_verdicts(measured: Metrics, name: str, scale: str, value: float, holds: bool) -> None:
-    figure, number = VALUES[name]
-    assert decide(changed(measured, figure, **{number: value}), scale)[name]["holds"] is holds
-
-
-@pytest.mark.parametrize(
-    ("value", "told"),
-    [
-        (0.7654, "0.765"),
-        (0.8, "0.8"),
-        (0.79989, "0.7999"),
-        (0.80001, "0.80001"),
-        (None, "not measured"),
-    ],
-)
-def test_a_value_is_told_from_its_target(measured: Metrics, value: float | None, told: str) -> None:
-    row = decide(changed(measured, "fig3", log_r2=value))["F3.b"]
-    assert claims_table([row], {}).rows[0][3].splitlines()[0] == f"R² {told}"
-
-
-def test_the_evaluators_accuracy_stands_with_the_claims(measured: Metrics) -> None:
-    rows = list(decide(measured).values())
-    people = {"yaw": {"r2": 0.978}, "No_Beard": {"accuracy": 0.997}, "light_azimuth": {"r2": 0.9}}
-    animals = {"species": {"accuracy": 0.991}, "coat_hue": {"r2": 0.93}}
-    note = claims_table(rows, {"fig3": people, "figs10": animals}).note
-    assert note.endswith(
-        "How well the evaluator reads blurred held-out images: of people yaw R² 0.98, beard "
-        "99.7 %; of animals species 99.1 %, colour of the coat R² 0.93."
-    )
-    assert "How well" not in claims_table(rows, {}).note
+@pytest.mark.parametrize("name", DECIDED)
+def test_a_claim_is_about_its_number(name: str) -> None:
+    experiment, number, target = DECIDED[name]
+    sign, limit = target.split(",")[0].split()[-2:]
+    row, found = decided()[name], measured()[experiment]
+    assert (row["value"], row["ci"]) == (found[number], found["intervals"][number])
+    assert row["holds"] is True
+    for step, holds in ((-1e-4, sign == "<="), (0, sign != ">"), (1e-4, sign != "<=")):
+        changed = decided(**{experiment: {number: float(limit) + step}})
+        assert changed[name]["holds"] is holds, step
 
 
 @pytest.mark.parametrize(
     ("scale", "ours", "theirs", "holds"),
-    [
-        ("laptop", 1.25, 1.4, True),
-        ("laptop", 1.25, 1.3999, False),
-        ("laptop", 1.26, 1.4, False),
-        ("laptop", 1.26, 1.3, False),
-        ("gpu", 1.25, 2.4999, False),
-        ("gpu", 1.25, 2.5, True),
-        ("paper", 1.1, 2.0, False),
-    ],
-)
-def test_both_methods_must_depend_on_depth_as_claimed(
-    measured: Metrics, scale: str, ours: float, theirs: float, holds: bool
-) -> None:
+    [("laptop", 1.25, 1.4, True), ("laptop", 1.25, 1.3999, False), ("laptop", 1.26, 1.3, False),
+     ("gpu", 1.25, 2.4999, False), ("gpu", 1.25, 2.5, True)],
+)  # fmt: skip
+def test_dependence_on_depth(scale: str, ours: float, theirs: float, holds: bool) -> None:
     ratios = {"fid_depth_ratio_ours": ours, "fid_depth_ratio_dosovitskiy": theirs}
-    row = decide(changed(measured, "table1", **ratios), scale)["T1.b"]
+    row = decided(scale, table1=ratios)["T1.b"]
     assert row["holds"] is holds
-    assert row["value"] == ours
-    assert [part["of"] for part in row["conditions"]] == ["ours", "D&B"]
     assert [part["value"] for part in row["conditions"]] == [ours, theirs]
-    assert [part["holds"] for part in row["conditions"]] == [
-        ours <= 1.25,
-        theirs >= (1.4 if scale == "laptop" else 2.5),
-    ]
-    assert row["conditions"][1]["ci"] is None
+    assert row["conditions"][1]["ci"] is None  # D&B's method draws nothing
 
 
-@pytest.mark.parametrize(("figure", "missing"), list(VALUES.values()))
-def test_a_missing_number_is_an_error(measured: Metrics, figure: str, missing: str) -> None:
-    incomplete = copy.deepcopy(measured)
-    del incomplete[figure][missing]
-    with pytest.raises(PipelineError, match=f"{missing}.*dvc repro -f evaluate@{figure}"):
-        decide(incomplete)
-    incomplete = copy.deepcopy(measured)
-    del incomplete[figure]["intervals"][missing]
-    with pytest.raises(PipelineError, match=missing):
-        decide(incomplete)
-
-
-def test_a_missing_second_condition_is_an_error(measured: Metrics) -> None:
-    incomplete = copy.deepcopy(measured)
-    del incomplete["table1"]["fid_depth_ratio_dosovitskiy"]
-    with pytest.raises(PipelineError, match=r"fid_depth_ratio_dosovitskiy.*T1\.b"):
-        decide(incomplete)
-
-
-@pytest.mark.parametrize("figure", ["fig3", "fig4", "fig5", "fig6", "fig7", "figs10", "table1"])
-def test_a_missing_figure_is_an_error(measured: Metrics, figure: str) -> None:
-    with pytest.raises(PipelineError, match=f"evaluate@{figure}"):
-        decide_claims("laptop", {name: one for name, one in measured.items() if name != figure})
-
-
-def test_the_order_is_about_the_untrained_network(measured: Metrics) -> None:
-    with pytest.raises(PipelineError, match="step 100"):
-        decide(changed(measured, "fig4", step_first=100))
-
-
-def test_an_unfair_comparison_gets_no_verdict(measured: Metrics) -> None:
-    with pytest.raises(PipelineError, match=r"T1\.a.*8999 updates and ours 9000.*steps"):
-        decide(changed(measured, "table1", updates_dosovitskiy=8999))
-    assert decide(changed(measured, "table1", updates_dosovitskiy=20000))["T1.a"]["holds"]
-
-
-def test_ids_are_unique() -> None:
-    assert len({claim.id for claim in CLAIMS}) == len(CLAIMS)
+def test_an_unfair_comparison_gets_no_verdict() -> None:
+    with pytest.raises(PipelineError, match=r"T1\.a.*8999.*9000.*steps"):
+        decided(table1={"steps_dosovitskiy": 8999})
+    assert decided(table1={"steps_dosovitskiy": 20000})["T1.a"]["holds"]
+    with pytest.raises(PipelineError, match="step 100"):  # the first network is not untrained
+        decided(fig4={"step_first": 100})

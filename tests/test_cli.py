@@ -1,4 +1,4 @@
-"""What all command lines share: items, errors, exit codes, costs."""
+"""What all command lines share: tasks, errors, exit codes, costs."""
 
 import errno
 from collections.abc import Callable
@@ -6,16 +6,48 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from settings import change
 
 from pipeline import cli, paths
+from pipeline.config.fields import Count, Section
+from pipeline.config.rows import Rows
 from pipeline.errors import PipelineError
-from pipeline.params import Params
-from pipeline.storage import read_json
+from pipeline.storage import read_json, write_json
+
+LAYER = {"network": "squeezenet", "dataset": "digits", "module": "features.11"}
+
+
+class Settings(Section):
+    steps: Count
+
+
+@pytest.fixture(autouse=True)
+def planned(project: Path) -> dict[str, Any]:
+    """The plan of one item with rows, and of a stage without items, in a project."""
+    content = {
+        "scale": "smoke",
+        "seed": 3,
+        "settings": {"steps": 7},
+        "rows": Rows.model_validate({"layers": {"squeezenet-fire8": LAYER}}).model_dump(),
+        "related": {"train_autoencoder": {"latent": 2}},
+        "modules": {"pipeline/stages/train_cinn.py": "0a1b"},
+    }
+    write_json(paths.plan("train_cinn", "squeezenet-fire8"), content)
+    write_json(paths.plan("report"), content)
+    return content
 
 
 def run(work: Callable[..., Any], *argv: str, stage: str = "train_cinn", **options: Any) -> None:
-    cli.run_stage(stage, work, argv=argv, **options)
+    settings = options.pop("settings", Settings)
+    cli.run_stage(stage, work, settings, argv=argv, **({"torch": False} | options))
+
+
+def received(*argv: str, **options: Any) -> tuple[Any, ...]:
+    """What a stage is called with."""
+    calls: list[Any] = []
+    run(lambda *args: calls.append(args), *argv, **options)
+    (call,) = calls
+    return call
 
 
 def failing(error: BaseException) -> Callable[..., None]:
@@ -28,46 +60,69 @@ def failing(error: BaseException) -> Callable[..., None]:
 def outcome(capsys: pytest.CaptureFixture[str], work: Callable[..., Any], *argv: str) -> Any:
     """Exit code and the one line on stderr."""
     with pytest.raises(SystemExit) as caught:
-        run(work, *argv, torch=False)
+        run(work, *argv)
     text = capsys.readouterr().err
     assert text.count("\n") == 1
     return caught.value.code, text.strip()
 
 
-def test_a_stage_gets_params_item_and_device(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[Any] = []
-    monkeypatch.setattr(cli, "prepare_runtime", lambda *args: torch.device("cpu"))
-    run(lambda *args: calls.append(args), "squeezenet-fire8")
-    ((params, item, device),) = calls
-    assert (
-        isinstance(params, Params) and item == "squeezenet-fire8" and device == torch.device("cpu")
-    )
-    assert "train_cinn@squeezenet-fire8" in read_json(paths.costs("laptop"))
+def test_a_stage_gets_its_task_and_a_device(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared: list[Any] = []
+    monkeypatch.setattr(cli, "prepare_runtime", lambda *args: prepared.append(args) or "cpu")
+    task, device = received("squeezenet-fire8", torch=True)
+    assert device == "cpu" and prepared == [("auto", task.threads, 3)]
+    assert (task.stage, task.item, task.scale, task.seed) == (
+        "train_cinn", "squeezenet-fire8", "smoke", 3
+    )  # fmt: skip
+    assert task.settings == Settings(steps=7)
+    assert task.rows.layers["squeezenet-fire8"].module == "features.11"
+    assert task.related == {"train_autoencoder": {"latent": 2}}
+    assert set(read_json(paths.costs("smoke"))) == {"train_cinn@squeezenet-fire8"}
 
 
-def test_a_stage_without_torch_or_items(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[Any] = []
+def test_a_stage_without_torch_or_items(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "prepare_runtime", failing(AssertionError()))
-    run(lambda *args: calls.append(args), stage="report", items=None, torch=False)
-    run(lambda *args: calls.append(args), "fig4", stage="plot", items="evaluate", torch=False)
-    assert [len(call) for call in calls] == [1, 2]
-    assert set(read_json(paths.costs("laptop"))) == {"report", "plot@fig4"}
+    (task,) = received(stage="report")
+    assert (task.item, task.name) == ("", "report")
+    assert set(read_json(paths.costs("smoke"))) == {"report"}
 
 
-def test_an_unknown_item(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, line = outcome(capsys, failing(AssertionError()), "squeezenet")
-    assert code == 1
-    assert line == (
-        "error: train_cinn has no item 'squeezenet' (did you mean squeezenet-fire8?); "
-        "known are squeezenet-fire8, alexnet-conv5, alexnet-fc6, alexnet-fc7, alexnet-fc8, "
-        "alexnet-output, facenet-conv2d_4a, facenet-mixed_6a, facenet-mixed_7a, "
-        "facenet-avgpool_1a, facenet-embedding, facenet_animalfaces-conv2d_4a, "
-        "facenet_animalfaces-mixed_6a, facenet_animalfaces-mixed_7a, "
-        "facenet_animalfaces-avgpool_1a, facenet_animalfaces-embedding, resnet101-input, "
-        "resnet101-conv, resnet101-fc, resnet101-logits, resnet50-fc, resnet50_stylized-fc."
-    )
+def test_settings_may_depend_on_rows() -> None:
+    class Other(Section):
+        steps: int
+
+    seen: list[Any] = []
+    (task,) = received("squeezenet-fire8", settings=lambda *args: seen.append(args) or Other)
+    assert isinstance(task.settings, Other)
+    assert seen == [("squeezenet-fire8", task.rows)]
+
+
+@pytest.mark.parametrize("key", ["scale", "seed", "settings", "rows", "related", "modules"])
+def test_a_digest_is_that_of_the_plan(planned: dict[str, Any], key: str) -> None:
+    (task,) = received("squeezenet-fire8")
+    assert received("squeezenet-fire8")[0].digest == task.digest
+    other = {"scale": "gpu", "seed": 4, "settings": {"steps": 8}}.get(key, {})
+    write_json(paths.plan("train_cinn", "squeezenet-fire8"), planned | {key: other})
+    assert received("squeezenet-fire8")[0].digest != task.digest
+
+
+def test_threads_are_automatic_or_given(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def threads() -> int:
+        return received("squeezenet-fire8")[0].threads
+
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert 1 <= threads() <= 8
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert threads() == 3
+    change(project, "params.yaml", "threads", 2)
+    assert threads() == 2
+
+
+@pytest.mark.parametrize("item", ["squeezenet", ""])
+def test_an_item_that_is_not_planned(capsys: pytest.CaptureFixture[str], item: str) -> None:
+    code, line = outcome(capsys, failing(AssertionError()), item)
+    assert code == 1 and line.startswith(f"error: {paths.plan('train_cinn', item)} is missing")
+    assert "dvc repro plan" in line and "train_cinn-squeezenet-fire8" in line
 
 
 def test_help_is_the_docstring(capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,27 +156,21 @@ class OutOfMemoryError(RuntimeError):
         (OutOfMemoryError(), 1, "error: out of GPU memory; lower batch_size"),
     ],
 )
-def test_errors_are_told_in_one_line(
-    project: Path,
-    capsys: pytest.CaptureFixture[str],
-    error: BaseException,
-    code: int,
-    line: str,
+def test_an_error_is_one_line(
+    capsys: pytest.CaptureFixture[str], error: BaseException, code: int, line: str
 ) -> None:
     found_code, found = outcome(capsys, failing(error), "squeezenet-fire8")
     assert (found_code, found[: len(line)]) == (code, line)
-    assert not paths.costs("laptop").exists()
+    assert not paths.costs("smoke").exists()
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "broken"), RuntimeError(), KeyError("a")])
-def test_a_fault_of_the_program_keeps_its_traceback(project: Path, error: Exception) -> None:
+def test_a_fault_of_the_program_keeps_its_traceback(error: Exception) -> None:
     with pytest.raises(type(error)):
-        run(failing(error), "squeezenet-fire8", torch=False)
+        run(failing(error), "squeezenet-fire8")
 
 
-def test_bad_params_stop_every_stage(
-    edit: Callable[[str, str, str], None], capsys: pytest.CaptureFixture[str]
-) -> None:
-    edit("params.yaml", "device: auto", "device: tpu")
+def test_bad_params_stop_every_stage(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change(project, "params.yaml", "device", "tpu")
     code, line = outcome(capsys, failing(AssertionError()), "squeezenet-fire8")
     assert code == 1 and line.startswith("error: params.yaml: device 'tpu'")

@@ -1,158 +1,223 @@
-"""Fig. 6: shares of samples with the class of a shape or texture, and the drawings."""
+"""Figs. 6, S11 and S12: measured with formulas, made-up shares, verdicts, and the drawings."""
 
-import json
-from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import colour_models as world
 import numpy as np
 import pandas as pd
 import pytest
-from drawn import assert_same_in_another_style, texts
-from matplotlib.figure import Figure
-from synthetic_fig6 import INPUTS, ROWS, WRONG, arrays, inputs, seen, summary
+import torch
+from colour_models import LEVELS, SPECIES, shown_colours
+from drawn import texts
+from synthetic_fig6 import INPUTS, WRONG, arrays, inputs, summary
+from torch import Tensor
 
-from pipeline.errors import PipelineError
-from pipeline.evaluation.fig6 import (
+from pipeline import paths
+from pipeline.experiments.fig6 import measure as module
+from pipeline.experiments.fig6.draw import draw_cue_shares, draw_fig6, draw_figS12
+from pipeline.experiments.fig6.measure import shown_rows
+from pipeline.experiments.fig6.report import EXPERIMENT, Fig6Settings
+from pipeline.experiments.fig6.summary import (
     KINDS,
+    NETWORKS,
+    READERS,
     Seen,
-    inputs_in_words,
-    nearest_classes,
-    summarise_fig6,
+    summarise,
 )
-from pipeline.evaluation.measure_fig6 import shown_rows
-from pipeline.figures.fig6 import (
-    draw_cue_shares,
-    draw_fig6,
-    draw_figS11,
-    draw_figS12,
-    load_texture_samples,
-)
-from pipeline.reporting.claims import CLAIMS
-from pipeline.storage import write_npz
+
+NOISE = 2
+"""Dimensions of z~; the rest of z_bar represents the class."""
 
 
-@pytest.mark.parametrize(("network", "cue"), [("vanilla", "texture"), ("stylized", "shape")])
-@pytest.mark.parametrize("kind", KINDS)
-def test_shares(network: str, cue: str, kind: str) -> None:
-    found = summary()["networks"][network][kind]
-    has = (kind, cue) not in {("texture", "shape"), ("sketch", "texture")}
-    if has:
-        assert found[cue]["evaluator"]["share"] == pytest.approx(1 - WRONG[kind] / 10)
-        assert found[cue]["network"]["share"] == 1
-        low, high = found[cue]["evaluator"]["interval"]
-        assert low <= found[cue]["evaluator"]["share"] <= high
-    else:
-        assert found[cue] == dict.fromkeys(("evaluator", "embedding", "network"))
-    other = "shape" if cue == "texture" else "texture"
-    if kind == "stylized":
-        assert found[other]["evaluator"]["share"] == 0
-    json.dumps(summary(), allow_nan=False)
+class Generator(world.Model):
+    """D of z_bar = (z~, h~): red shows the class of h, blue is the first of z~; h = 2 h~."""
+
+    def __init__(self, labels: tuple[int, ...], classes: int) -> None:
+        super().__init__()
+        self.labels = torch.tensor(labels)
+        self.generator = SimpleNamespace(
+            classes=classes, noise=NOISE, embed=lambda label: 2.0 * label[:, None]
+        )
+        self.dequantizer = SimpleNamespace(decode=lambda code: 2 * code)
+
+    def decode(self, z_bar: Tensor) -> Tensor:
+        nearest = (z_bar[:, NOISE:] - self.labels).abs().argmin(1)
+        blue = z_bar[:, 0].tanh()
+        return world.images(torch.stack([LEVELS[nearest], 0 * blue, blue], 1))
 
 
-def test_shape_share_and_sketches() -> None:
-    found = summary()
-    assert found["shape_share"]["vanilla"]["network"] == 0
-    assert found["shape_share"]["stylized"]["evaluator"] == 1
-    assert found["sketch_advantage"]["share"] == pytest.approx(0.7)
+class ClassInn(world.Model):
+    """t^-1(v | z): z~ is v's, h~ the class whose red z represents, and a bit of v."""
+
+    def __init__(self, labels: tuple[int, ...]) -> None:
+        super().__init__()
+        self.labels = torch.tensor(labels)
+
+    def inverse(self, v: Tensor, z: Tensor) -> Tensor:
+        found = self.labels[(world.colour(z)[:, :1] - LEVELS).abs().argmin(1)]
+        return torch.cat([v[:, :NOISE], found[:, None] + 0.3 * v[:, NOISE:].tanh()], 1)
 
 
-def test_intervals_hold_what_differs_between_inputs() -> None:
-    truth = inputs()
-    read = np.repeat(truth["shape"].to_numpy()[:, None], 4, 1)
-    read[: INPUTS // 2] = "fox"  # half of the natural inputs
-    both = {name: Seen(read, None, None) for name in ("vanilla", "stylized")}
-    found = summarise_fig6(truth, both, bootstrap=2000, seed=0, about={})
-    share = found["networks"]["vanilla"]["natural"]["shape"]["evaluator"]
-    assert share["share"] == 0.5
-    # Of eight independent halves: 0.5 -+ about 1.96 * sqrt(0.25 / 8).
-    assert share["interval"] == pytest.approx([0.125, 0.875], abs=0.07)
+def measure(
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    classes: dict[int, str],
+    outputs: int,
+    given: list[tuple[str, str, str, int, int]],
+) -> tuple[dict[str, np.ndarray], dict[str, Any], list[Path]]:
+    """Fig. 6 of an image per class, and of inputs: kind, shape, texture, red and green.
+
+    The first network sees the texture, which is green, the second the shape.
+    """
+    monkeypatch.chdir(folder)
+    labels, channels = tuple(classes), {"textures": 1, "shapes": 0}
+    modules = {f"{name}-fc": (name, "avgpool") for name in channels}
+    rows = world.write_rows(modules, outputs, evaluator="readers")
+    *words, red, green = zip(*given, strict=True)
+    truth = pd.DataFrame(dict(zip(("kind", "shape", "texture"), words, strict=True)))
+    truth = truth.assign(split="inputs", label=-1)
+    made = {"label": labels, "species": list(classes.values()), "split": "test"}
+    truth = pd.concat([pd.DataFrame(made), truth], ignore_index=True)
+    red, green = LEVELS[[0, 1, 2, 3, *red]], torch.cat([torch.zeros(4), LEVELS[list(green)]])
+    world.write_images(torch.stack([red, green, 0 * red], 1), truth)
+    settings = Fig6Settings(samples=5, rows=2, more=1, columns=3, bootstrap=5)
+    return world.measure(
+        monkeypatch, module, settings, rows, lambda _: ClassInn(labels),
+        latent_generator=lambda _: Generator(labels, outputs),
+        network=lambda folder: world.Network(
+            ("avgpool",), world.Classes(labels, outputs), channels[folder.name]
+        ),
+    )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("counts", "words"),
-    [
-        ((1256,) * 4, "1,256 inputs of each kind"),
-        ((500, 1280, 0, 0), "500 natural and 1,280 stylized inputs"),
-        ((500, 0, 0, 0), "500 natural inputs"),
-    ],
-)
-def test_inputs_in_words(counts: tuple[int, ...], words: str) -> None:
-    assert inputs_in_words(dict(zip(KINDS, counts, strict=True))) == words
-
-
-def test_photographs_without_an_evaluator() -> None:
-    truth = inputs()
-    truth = truth[truth["kind"].isin(["natural", "stylized"])].reset_index(drop=True)
-    both = {
-        name: Seen(None, found.embedding[: 2 * INPUTS], found.network[: 2 * INPUTS])
-        for name, found in seen(inputs()).items()
-        if found.embedding is not None and found.network is not None
+def shares(numbers: dict[str, Any], reader: str) -> dict[str, list[float]]:
+    """Of both networks: natural inputs, then the shapes and the textures of stylized ones."""
+    return {
+        name: [
+            found[kind][cue][reader]["share"]
+            for kind, cue in (("natural", "shape"), ("stylized", "shape"), ("stylized", "texture"))
+        ]
+        for name, found in numbers["networks"].items()
     }
-    found = summarise_fig6(truth, both, bootstrap=20, seed=0, about={})
-    rows = {claim.id: claim.decide("paper", found) for claim in CLAIMS if claim.figure == "fig6"}
-    assert rows["F6.b"]["holds"] is True and rows["F6.d"]["holds"] is True
-    assert rows["F6.a"]["holds"] is None and rows["F6.c"]["value"] is None
 
 
-def test_the_verdicts() -> None:
-    found = summary()
-    rows = {claim.id: claim.decide("laptop", found) for claim in CLAIMS if claim.figure == "fig6"}
-    assert {name: row["holds"] for name, row in rows.items()} == dict.fromkeys(
-        ("F6.a", "F6.b", "F6.c", "F6.d"), True
-    )
-    assert rows["F6.a"]["value"] == pytest.approx(0.8)
-    swapped: dict[str, Any] = {
-        **found,
-        "networks": {
-            "vanilla": found["networks"]["stylized"],
-            "stylized": found["networks"]["vanilla"],
-        },
-    }
-    for claim in CLAIMS:
-        if claim.id in ("F6.a", "F6.b", "F6.c"):
-            assert claim.decide("laptop", swapped)["holds"] is False
+BOTH = {"natural": [1.0, 0.0, 1.0], "stylized": [1.0, 1.0, 0.0]}
+"""Of a network that sees textures, and one that sees shapes."""
 
 
-def test_nearest_classes() -> None:
-    embeddings = np.array([[0.0, 0], [2, 0], [0, 2]])
-    h = np.array([[[0.9, 0.1], [1.1, 0.1]], [[-3, 1.1], [5, 4]]])
-    assert nearest_classes(h, embeddings).tolist() == [[0, 1], [2, 1]]
+def test_two_networks_share_invariances(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = [
+        (kind, name, SPECIES[(i + step) % 4], i, (i + step) % 4)
+        for step, kind in enumerate(("natural", "stylized"))
+        for i, name in enumerate(SPECIES)
+    ]
+    classes = dict(enumerate(SPECIES))
+    found, numbers, folders = measure(monkeypatch, tmp_path, classes, 4, given)
+    assert paths.evaluator("readers") in folders
+    for reader in READERS:
+        assert shares(numbers, reader) == BOTH
+    assert numbers["inputs"] == {"natural": 4, "stylized": 4, "texture": 0, "sketch": 0}
+    assert numbers["generated_right"] == numbers["evaluator_right"] == 1
+    shown = {name: shown_colours(found[name]) for name in found if name != "kinds"}
+    textures, forms = shown["natural_samples"], shown["stylized_samples"]
+    assert forms.shape == (6, 3, 3)  # three of each kind
+    np.testing.assert_array_equal(textures[..., 2], forms[..., 2])
+    assert len(np.unique(forms[..., 2])) > 15  # one v for each of 18 samples
+    for samples, channel in ((textures, 1), (forms, 0)):
+        expected = np.repeat(shown["inputs"][:, None, channel], 3, 1)
+        np.testing.assert_array_equal(samples[..., 0], expected)
+
+
+def test_categories_of_imagenet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Species of photographs and words of stimuli are, and what ImageNet lacks is left out."""
+    # The fourth class is a racer, which has no category.
+    classes = {281: "tabby", 254: "pug", 766: "766", 751: "751"}
+    given = [
+        ("natural", "tabby", "tabby", 0, 0),
+        ("natural", "zebu", "zebu", 3, 3),
+        ("natural", "pug", "pug", 1, 1),
+        ("stylized", "cat", "oven", 0, 2),
+        ("stylized", "oven", "dog", 2, 1),
+    ]
+
+    found, numbers, folders = measure(monkeypatch, tmp_path, classes, 1000, given)
+    assert paths.evaluator("readers") not in folders
+    for reader in ("embedding", "network"):
+        assert shares(numbers, reader) == BOTH
+    assert numbers["networks"]["natural"]["natural"]["shape"]["evaluator"] is None
+    assert numbers["generated_right"] is None and numbers["evaluator_right"] is None
+    assert numbers["inputs"] == {"natural": 2, "stylized": 2, "texture": 0, "sketch": 0}
+    assert len(found["inputs"]) == 4
+    (table,) = EXPERIMENT.tables(numbers)
+    assert table.rows[0][1] == "not measured" and "evaluator's accuracy" not in table.note
+    assert len(EXPERIMENT.facts(numbers)) == 1
+    expected = {"F6.a": None, "F6.b": True, "F6.c": None, "F6.d": True}
+    assert verdicts(numbers, "paper") == expected
 
 
 def test_shown_are_many_classes() -> None:
     truth = inputs()
     rows = shown_rows(truth, 3)
-    assert truth["kind"][rows].value_counts().to_dict() == dict.fromkeys(KINDS, 3)
-    for kind in KINDS:
-        some = truth.iloc[rows][truth["kind"].to_numpy()[rows] == kind]
-        assert len(set(some["shape"] + some["texture"])) == 3
-    assert len(set(rows)) == len(rows)
+    shown = truth.iloc[rows]
+    names = (shown["shape"] + shown["texture"]).groupby(shown["kind"])
+    assert names.nunique().to_dict() == names.size().to_dict() == dict.fromkeys(KINDS, 3)
     assert len(shown_rows(pd.DataFrame(truth[truth["kind"] == "natural"]), 6)) == 6
 
 
-@pytest.mark.parametrize("draw", [draw_fig6, draw_figS12])
-def test_every_image_is_drawn(draw: Any) -> None:
-    made = arrays()
-    figure = draw(made, summary())
-    (image,) = figure.axes[0].images
-    greys = set(np.unique(image.get_array()[..., 0]))
-    part = slice(0, 1) if draw is draw_fig6 else slice(1, None)
-    for kind in range(len(KINDS)):
-        for grey in made["inputs"][kind * ROWS : kind * ROWS + ROWS][part, 0, 0, 0]:
-            assert {grey, 255 - grey} <= greys
-    written = " ".join(texts(figure))
-    assert "natural images" in written and "sketch" in written
-    assert "N = 1 inputs of each kind × 3 samples" in written
+def test_shares() -> None:
+    found = summary()
+    for network, cue, other in (("natural", "texture", "shape"), ("stylized", "shape", "texture")):
+        for kind, shares in found["networks"][network].items():
+            if (kind, cue) in {("texture", "shape"), ("sketch", "texture")}:
+                assert shares[cue] == dict.fromkeys(READERS)
+                continue
+            read = shares[cue]["evaluator"]
+            assert read["share"] == pytest.approx(1 - WRONG[kind] / 10)
+            assert read["interval"][0] <= read["share"] <= read["interval"][1]
+            assert shares[cue]["network"]["share"] == 1
+        assert found["networks"][network]["stylized"][other]["evaluator"]["share"] == 0
+    assert found["shape_share"]["natural"]["network"] == 0
+    assert found["shape_share"]["stylized"]["evaluator"] == 1
+    assert found["sketch_advantage"]["share"] == pytest.approx(0.7)
 
 
-def test_kinds_of_which_there_are_fewer_inputs() -> None:
-    """Of photographs: here one natural input, two stylized ones and no others."""
-    made = arrays()
+def test_intervals_cover_what_differs_between_inputs() -> None:
+    truth = inputs()
+    read = np.repeat(truth["shape"].to_numpy()[:, None], 4, 1)
+    read[: INPUTS // 2] = "fox"  # half of the natural inputs
+    both = {name: Seen(read, None, None) for name in NETWORKS}
+    found = summarise(truth, both, bootstrap=2000, seed=0, about={})
+    share = found["networks"]["natural"]["natural"]["shape"]["evaluator"]
+    assert share["share"] == 0.5
+    # Of eight independent halves: 0.5 -+ about 1.96 * sqrt(0.25 / 8).
+    assert share["interval"] == pytest.approx([0.125, 0.875], abs=0.07)
+
+
+def verdicts(numbers: dict[str, Any], scale: str = "laptop") -> dict[str, bool | None]:
+    rows = [claim.decide(scale, "fig6", numbers) for claim in EXPERIMENT.claims]
+    return {row["id"]: row["holds"] for row in rows}
+
+
+def test_the_verdicts() -> None:
+    found = summary()
+    assert verdicts(found) == dict.fromkeys(("F6.a", "F6.b", "F6.c", "F6.d"), True)
+    natural, stylized = (found["networks"][name] for name in NETWORKS)
+    swapped = {**found, "networks": {"natural": stylized, "stylized": natural}}
+    assert verdicts(swapped) == dict.fromkeys(("F6.a", "F6.b", "F6.c"), False) | {"F6.d": True}
+
+
+def test_figures_count_their_inputs() -> None:
+    """Photographs are not of all kinds."""
     kinds = {"kinds": np.array(["natural", "stylized", "stylized"])}
-    some = kinds | {key: array[:3] for key, array in made.items() if key != "kinds"}
-    footer = texts(draw_fig6(some, summary() | {"rows": 3}))[-1]
-    assert "N = 1 natural and 2 stylized inputs × 3 samples" in footer
+    some = {key: array[:3] for key, array in arrays().items()} | kinds
+    for make, found, numbers, words in (
+        (draw_fig6, arrays(), {}, "N = 1 inputs of each kind × 3 samples"),
+        (draw_figS12, arrays(), {}, "N = 1 inputs of each kind × 3 samples"),
+        (draw_fig6, some, {"rows": 3}, "N = 1 natural and 2 stylized inputs × 3 samples"),
+    ):
+        assert words in texts(make(summary() | numbers, found))[-1]
 
 
 def test_bars_are_the_shares() -> None:
@@ -161,33 +226,10 @@ def test_bars_are_the_shares() -> None:
     assert heights == pytest.approx([0.9, 0, 0, 0.9, 0.8, 0.7])
 
 
-def test_the_schematic_names_the_networks_and_codes() -> None:
-    written = " ".join(texts(draw_figS11()))
-    for words in ("class $c$", "Tab. S17", "ResNet-50", "INN $t$", r"z=\Phi(x)"):
-        assert words in written
-    assert "generator\n$D$" in written and r"$x=D(\bar{z})$" in written  # as above samples
-
-
-@pytest.mark.parametrize(
-    "draw",
-    [
-        lambda: draw_fig6(arrays(), summary()),
-        lambda: draw_figS12(arrays(), summary()),
-        lambda: draw_cue_shares(summary()),
-        draw_figS11,
-    ],
-    ids=["6", "S12", "shares", "S11"],
-)
-def test_figures_look_the_same_in_another_style(draw: Callable[[], Figure]) -> None:
-    assert_same_in_another_style(draw)
-
-
-def test_samples_are_read_back(tmp_path: Path) -> None:
-    made = arrays()
-    write_npz(tmp_path / "fig6.npz", **made)
-    found = load_texture_samples(tmp_path / "fig6.npz")
-    np.testing.assert_array_equal(found["vanilla_samples"], made["vanilla_samples"])
-    del made["kinds"]
-    write_npz(tmp_path / "fig6.npz", **made)
-    with pytest.raises(PipelineError, match=r"holds no samples .*: run `dvc repro -f evaluate@"):
-        load_texture_samples(tmp_path / "fig6.npz")
+def test_the_table_compares_both_networks() -> None:
+    (table,) = EXPERIMENT.tables(summary())
+    assert len({len(row) for row in [table.head, *table.rows]}) == 1
+    cells = [(row[1].split(" (")[0], row[4].split(" (")[0]) for row in table.rows[1:3]]
+    assert cells == [("0.0 %", "80.0 %"), ("80.0 %", "0.0 %")]
+    assert table.rows[-1][1:] == ["0.0 %"] * 3 + ["100.0 %"] * 3
+    assert "97.5 %" in table.note

@@ -10,10 +10,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
+from training import assert_equal, normal, run_in
 
+from pipeline.config.settings import TrainDequantizerSettings
 from pipeline.errors import PipelineError
 from pipeline.models.biggan_deep import BigGANDeep, read_biggan, unspectral
-from pipeline.models.dequantizer import Dequantizer, load_dequantizer
+from pipeline.models.dequantizer import Dequantizer
 from pipeline.models.generator import (
     InvertibleGenerator,
     LatentGenerator,
@@ -22,12 +24,8 @@ from pipeline.models.generator import (
     load_latent_generator,
 )
 from pipeline.models.image_autoencoder import ImageAutoencoder
-from pipeline.params import TrainDequantizerParams
-from pipeline.runtime import make_fabric
-from pipeline.storage import write_json, write_safetensors
-from pipeline.training.checkpoints import open_checkpoints
 from pipeline.training.dequantizer import train_dequantizer
-from pipeline.training.log import TrainingLog
+from pipeline.training.run import TrainingRun, write_model
 
 BLOCKS = [[False, 2, 2], [True, 2, 1], [True, 1, 1]]
 SMALL: dict[str, Any] = {
@@ -36,48 +34,22 @@ SMALL: dict[str, Any] = {
 
 
 def published(seed: int = 0) -> dict[str, Tensor]:
-    """Random weights with the names and shapes of pytorch-pretrained-biggan's files."""
+    """Random weights with the names and shapes of pytorch-pretrained-biggan's files.
+
+    Those of layers are stored before spectral normalisation, with their first singular vectors;
+    statistics of normalisations for 51 truncations.
+    """
     torch.manual_seed(seed)
-    state: dict[str, Tensor] = {"embeddings.weight": torch.randn(4, 5)}
-
-    def spectral(name: str, *shape: int, bias: bool = True) -> None:
-        state[f"{name}.weight_orig"] = torch.randn(shape)
-        flat = state[f"{name}.weight_orig"].flatten(1)
-        u, _, v = torch.linalg.svd(flat, full_matrices=False)
-        state[f"{name}.weight_u"], state[f"{name}.weight_v"] = u[:, 0], v[0]
-        if bias:
-            state[f"{name}.bias"] = torch.randn(shape[0])
-
-    def norm(name: str, channels: int, condition: int) -> None:
-        state[f"{name}.running_means"] = torch.randn(51, channels)
-        state[f"{name}.running_vars"] = torch.rand(51, channels) + 0.5
-        if condition:
-            spectral(f"{name}.scale", channels, condition, bias=False)
-            spectral(f"{name}.offset", channels, condition, bias=False)
+    state: dict[str, Tensor] = {}
+    for name, value in BigGANDeep(**SMALL).state_dict().items():
+        if name.endswith((".running_means", ".running_vars")):
+            state[name] = torch.rand(51, *value.shape) + 0.5
+        elif value.dim() == 1 or name == "embeddings.weight":
+            state[name] = torch.randn(value.shape)
         else:
-            state[f"{name}.weight"] = torch.rand(channels)
-            state[f"{name}.bias"] = torch.randn(channels)
-
-    spectral("generator.gen_z", 16 * 32, 10)
-    for layer, (inputs, outputs) in {0: (32, 32), 1: (32, 16), 3: (16, 16)}.items():
-        name, inner = f"generator.layers.{layer}", inputs // 4
-        for index, channels in enumerate((inputs, inner, inner, inner)):
-            norm(f"{name}.bn_{index}", channels, 10)
-        for index, shape in enumerate(
-            [
-                (inner, inputs, 1, 1),
-                (inner, inner, 3, 3),
-                (inner, inner, 3, 3),
-                (outputs, inner, 1, 1),
-            ]
-        ):
-            spectral(f"{name}.conv_{index}", *shape)
-    attention = "generator.layers.2.snconv1x1_"
-    for part, shape in {"theta": (2, 16), "phi": (2, 16), "g": (8, 16), "o_conv": (16, 8)}.items():
-        spectral(attention + part, *shape, 1, 1, bias=False)
-    state["generator.layers.2.gamma"] = torch.tensor([0.7])
-    norm("generator.bn", 16, 0)
-    spectral("generator.conv_to_rgb", 16, 16, 3, 3)
+            state[f"{name}_orig"] = torch.randn(value.shape)
+            u, _, v = torch.linalg.svd(state[f"{name}_orig"].flatten(1), full_matrices=False)
+            state[f"{name}_u"], state[f"{name}_v"] = u[:, 0], v[0]
     return state
 
 
@@ -105,12 +77,7 @@ def reference(state: dict[str, Tensor], z: Tensor, h: Tensor) -> Tensor:
     condition = torch.cat([z, h], 1)
     x = F.linear(condition, weight("generator.gen_z"), state["generator.gen_z.bias"])
     x = x.view(-1, 4, 4, 32).permute(0, 3, 1, 2)
-    for layer, (up, outputs) in {
-        0: (False, 32),
-        1: (True, 16),
-        2: (False, 0),
-        3: (True, 16),
-    }.items():
+    for layer, (up, outputs) in enumerate([(False, 32), (True, 16), (False, 0), (True, 16)]):
         name = f"generator.layers.{layer}"
         if not outputs:
             batch, channels, height, width = x.shape
@@ -139,138 +106,72 @@ def test_published_weights_give_what_their_layout_means() -> None:
     z, labels = torch.randn(3, 6), torch.tensor([0, 4, 2])
     h = model.embed(labels)
     torch.testing.assert_close(h, state["embeddings.weight"].T[labels])
-    images = model(z, h)
-    assert images.shape == (3, 3, 16, 16)
-    torch.testing.assert_close(images, reference(state, z, h), rtol=1e-3, atol=1e-4)
-
-
-def test_the_full_model_has_the_published_size() -> None:
-    with torch.device("meta"):
-        model = BigGANDeep()
-        images = model(torch.zeros(1, 128), torch.zeros(1, 128))
-    assert images.shape == (1, 3, 256, 256)
-    layers = model.generator.layers
-    assert len(layers) == 13 and hasattr(layers[8], "gamma")
-    assert model.generator.gen_z.weight.shape == (16 * 2048, 256)
+    torch.testing.assert_close(model(z, h), reference(state, z, h), rtol=1e-3, atol=1e-4)
+    latent, code = LatentGenerator(model, Dequantizer(4, 4, 8)), torch.randn(3, 4)
+    expected = model(z, latent.dequantizer.decode(code))
+    torch.testing.assert_close(latent.decode(torch.cat([z, code], 1)), expected)
 
 
 def test_files_of_published_weights(tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match=r"holds no weights of BigGAN: download https://"):
+    with pytest.raises(PipelineError, match="download https://"):
         read_biggan(tmp_path, None)
     state = {name: value.contiguous() for name, value in published().items()}
-    torch.save(state, tmp_path / "pytorch_model.bin")
-    digest = hashlib.sha256((tmp_path / "pytorch_model.bin").read_bytes()).hexdigest()
+    file = tmp_path / "pytorch_model.bin"
+    torch.save(state, file)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
     for wrong in (None, "0" * 64):  # never opened without its digest
-        with pytest.raises(PipelineError, match=rf"has the SHA-256 {digest}, not"):
+        with pytest.raises(PipelineError, match=f"SHA-256 {digest}, not"):
             read_biggan(tmp_path, wrong)
     found = read_biggan(tmp_path, digest)
     save_file(state, tmp_path / "model.safetensors")
-    again = read_biggan(tmp_path, None)
-    assert found.keys() == again.keys() == BigGANDeep(**SMALL).state_dict().keys()
+    assert_equal(read_biggan(tmp_path, None), found)
+    assert found.keys() == BigGANDeep(**SMALL).state_dict().keys()
     with pytest.raises(PipelineError, match="SHA-256"):
         read_biggan(tmp_path, "0" * 64)
 
 
-def own(folder: Path | None = None) -> InvertibleGenerator:
-    """A small generator of our own, saved to `folder` if there is one."""
+def test_our_generator_inverts_its_inn_and_is_read_back(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    arguments: dict[str, Any] = {"size": 16, "latent": 8, "architecture": "convolutional"}
-    autoencoder = ImageAutoencoder(**arguments, width=4, channels=4, classes=4)
+    autoencoder = ImageAutoencoder(16, 8, width=4, channels=4, architecture="convolutional")
     config: dict[str, Any] = {"features": 8, "classes": 3, "embedding": 4, "blocks": 2}
     config |= {"width": 8, "depth": 1, "base": {"blocks": 1, "width": 8, "depth": 1}}
     inn = build_class_inn(**config, seed=1)
     with torch.no_grad():
         for parameter in inn.network.parameters():  # a fresh INN would ignore the class
             parameter.add_(0.3 * torch.randn_like(parameter))
-    if folder is not None:
-        write_safetensors(folder / "model.safetensors", inn.state_dict())
-        write_json(folder / "config.json", {"kind": "invertible", "model": config})
-        write_safetensors(folder / "decoder/model.safetensors", autoencoder.state_dict())
-        write_json(folder / "decoder/config.json", autoencoder.arguments)
-    return InvertibleGenerator(inn, autoencoder, 8).eval()
-
-
-def test_our_generator_inverts_its_inn() -> None:
-    model = own()
+    model = InvertibleGenerator(inn, autoencoder, 8).eval()
+    assert (model.noise, model.classes, model.embedding) == (8, 3, 4)
     labels, z_bar = torch.tensor([0, 1, 2, 2]), torch.randn(4, 8)
-    noise, _ = model.inn(z_bar, labels)
-    images = model(noise, model.embed(labels))
-    torch.testing.assert_close(images, model.autoencoder.decode(z_bar), rtol=1e-4, atol=1e-4)
-    assert model.embed(labels).shape == (4, 4) == (4, model.embedding)
-    assert not torch.allclose(images, model(noise, model.embed(labels.flip(0))), atol=1e-4)
-    assert (model.noise, model.classes) == (8, 3)
+    noise, _ = inn(z_bar, labels)
+    expected = autoencoder.decode(z_bar)
+    assert not torch.allclose(model(noise, model.embed(labels.flip(0))), expected, atol=1e-4)
 
-
-def test_a_generator_is_read_back(tmp_path: Path) -> None:
-    model = own(tmp_path / "generator")
-    again = load_generator(tmp_path / "generator")
-    noise, labels = torch.randn(2, 8), torch.tensor([1, 2])
-    expected = model(noise, model.embed(labels))
-    torch.testing.assert_close(again(noise, again.embed(labels)), expected)
-    dequantizer = Dequantizer(4, 3, 16)
-    write_safetensors(tmp_path / "dequantizer/model.safetensors", dequantizer.state_dict())
-    write_json(tmp_path / "dequantizer/config.json", dequantizer.arguments)
-    latent = load_latent_generator(tmp_path)
+    dequantizer, folder = Dequantizer(4, 3, 16), tmp_path / "generator"
+    write_model(folder, inn, {"kind": "invertible", "model": config})
+    write_model(folder / "decoder", autoencoder, autoencoder.arguments)
+    write_model(tmp_path / "dequantizer", dequantizer, dequantizer.arguments)
+    again, latent = load_generator(folder), load_latent_generator(tmp_path)
+    for some in (model, again, latent.generator):
+        images = some(noise, some.embed(labels))
+        torch.testing.assert_close(images, expected, rtol=1e-4, atol=1e-4)
     mean, variance = latent.encode(noise, labels)
-    assert mean.shape == variance.shape == (2, 11)
     torch.testing.assert_close(mean[:, :8], noise)
     assert (variance[:, :8] == 0).all() and (variance[:, 8:] > 0).all()
-    decoded = latent.decode(mean)
-    torch.testing.assert_close(decoded, again(noise, dequantizer.decode(mean[:, 8:])))
-    write_json(tmp_path / "dequantizer/config.json", {**dequantizer.arguments, "width": 17})
-    with pytest.raises(PipelineError, match="belongs to another model"):
-        load_dequantizer(tmp_path / "dequantizer")
+    decoded = again(noise, dequantizer.decode(mean[:, 8:]))
+    torch.testing.assert_close(latent.decode(mean), decoded)
 
 
-def test_the_table_of_the_dequantiser() -> None:
-    """Tab. S17: three layers to 4096, per moment 128 and three of 4096, then four of 4096."""
-    with torch.device("meta"):
-        model = Dequantizer()
-
-    def widths(part: torch.nn.Sequential) -> list[int]:
-        return [layer.out_features for layer in part if isinstance(layer, torch.nn.Linear)]
-
-    assert widths(model.encoder) == [4096] * 3
-    for moment in (model.mean, model.log_variance):
-        assert widths(moment) == [128, 4096, 4096, 4096, 128]
-    assert widths(model.decoder) == [4096] * 4 + [128]
+def train(run: TrainingRun, steps: int = 12) -> tuple[Dequantizer, dict[str, float]]:
+    settings = TrainDequantizerSettings(
+        steps=steps, batch_size=48, learning_rate=3e-3, latent=4, width=48,
+        validate_every=steps // 2,
+    )  # fmt: skip
+    torch.manual_seed(1)
+    return train_dequantizer(3 + 5 * normal(6, 4), settings, run)
 
 
-def test_the_dequantiser_fills_the_space_and_keeps_the_classes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    torch.manual_seed(0)
-    embeddings = 3 + 5 * torch.randn(6, 4)
-
-    def train(name: str, steps: int = 1000) -> tuple[Dequantizer, dict[str, float]]:
-        settings = TrainDequantizerParams(
-            steps=steps, batch_size=48, learning_rate=3e-3, latent=4, width=48,
-            validate_every=steps // 2,
-        )  # fmt: skip
-        torch.manual_seed(1)
-        return train_dequantizer(
-            embeddings,
-            settings,
-            seed=0,
-            fabric=make_fabric(torch.device("cpu")),
-            checkpoints=open_checkpoints(name, "animals", (settings,), []),
-            log=TrainingLog(None, name),
-        )
-
-    _, quality = train("a")
+def test_the_dequantiser_fills_the_space_and_keeps_the_classes(tmp_path: Path) -> None:
+    _, quality = train(run_in(tmp_path, seed=0), steps=1000)
     assert quality["recovered"] > 0.97 and quality["error"] < 0.3
     assert 0.9 * np.log(6) < quality["kl"] < 12
     assert quality["variance"] > 0.01
-    (model, _), (again, _) = train("b", steps=30), train("c", steps=30)
-    for name, value in model.state_dict().items():
-        torch.testing.assert_close(again.state_dict()[name], value, rtol=0, atol=0)
-
-
-def test_a_latent_generator_decodes_like_biggan() -> None:
-    generator = BigGANDeep(**SMALL).eval()
-    generator.load_state_dict(unspectral(published()))
-    latent = LatentGenerator(generator, Dequantizer(4, 4, 8))
-    z_bar = torch.randn(2, 10)
-    h = latent.dequantizer.decode(z_bar[:, 6:])
-    torch.testing.assert_close(latent.decode(z_bar), generator(z_bar[:, :6], h))

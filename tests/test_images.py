@@ -1,154 +1,207 @@
-"""Data sets of images: what the stage `prepare` writes is what training and figures read."""
+"""Data sets of images: rendered and generated ones, as training and figures read them."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from photograph_files import save
+from torch import Tensor
 
-from pipeline.datasets.animals import SPLITS, prepare_animalfaces, prepare_animals
-from pipeline.datasets.digits import ColorDigits
+from pipeline.datasets import animalfaces, stylized
+from pipeline.datasets.animals import SPLITS, Settings, prepare
+from pipeline.datasets.carnivores import IMAGENET_CLASS, IMAGENET_CLASSES
+from pipeline.datasets.categories import CATEGORIES, categories_of
+from pipeline.datasets.features import load_posterior
+from pipeline.datasets.generated import (
+    ImageGenerator,
+    cue_conflicts,
+    draw_images,
+    input_images,
+    species_names,
+    write_generated,
+)
 from pipeline.datasets.images import ImageSet, Mixture
 from pipeline.datasets.splits import data_files, load_split
 from pipeline.errors import PipelineError
-from pipeline.params import PrepareAnimalsParams
-from pipeline.rendering.animals import SPECIES, render_animals, sample_animals
-from pipeline.storage import write_npy, write_parquet
+from pipeline.rendering.animals import FACTORS, SPECIES, render_animals, sample_animals, vary
 
-SETTINGS = PrepareAnimalsParams(
-    source="rendered",
-    folders=None,
-    size=32,
-    smallest=32,
-    train=6,
-    validation=3,
-    test=2,
-    reference=4,
-)
+SETTINGS = Settings(size=16, train=6, validation=3, test=8, reference=4)
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("animals")
-    truth = prepare_animals(SETTINGS, 3, folder / "images.npy", threads=1)
-    write_parquet(folder / "ground_truth.parquet", truth)
+    prepare(SETTINGS, 3, folder, 1, "prepare.animals")
     return folder
 
 
+@pytest.fixture
+def images(prepared: Path) -> ImageSet:
+    return ImageSet.load(prepared, "train")
+
+
+@pytest.fixture
+def held_out(prepared: Path) -> ImageSet:
+    return ImageSet.load(prepared, "test")
+
+
 def test_animals_are_rendered_in_the_order_of_their_truth(prepared: Path) -> None:
-    truth = sample_animals(15, 3)
-    expected = render_animals(truth, 32)
-    first = 0
-    for split in SPLITS:
-        images = load_split(prepared, split)
-        assert isinstance(images, ImageSet) and len(images) == getattr(SETTINGS, split)
-        rows = slice(first, first + len(images))
-        assert np.array_equal(images.pixels(slice(None)), expected[rows])
-        assert [SPECIES[label] for label in images.label] == list(truth["species"].iloc[rows])
-        first += len(images)
+    truth = sample_animals(21, 3)
+    parts = [load_split(prepared, split) for split in SPLITS]
+    assert [len(part) for part in parts] == [getattr(SETTINGS, split) for split in SPLITS]
+    pixels = np.concatenate([part.pixels(slice(None)) for part in parts])
+    assert np.array_equal(pixels, render_animals(truth, 16))
+    assert [SPECIES[label] for part in parts for label in part.label] == truth["species"].tolist()
     assert data_files(prepared) == [prepared / "images.npy", prepared / "ground_truth.parquet"]
+    with pytest.raises(PipelineError, match="no images of the split 'holdout'"):
+        load_split(prepared, "holdout")
 
 
-def test_images_are_what_pixels_show(prepared: Path) -> None:
-    images = ImageSet.load(prepared, "train")
+def test_other_formats_of_animals_are_other_scenes(tmp_path: Path) -> None:
+    seen = set(sample_animals(1000, 3)["yaw"])
+    for module in (animalfaces, stylized):
+        settings = module.Settings(size=16, train=100, validation=1, test=1)
+        module.prepare(settings, 3, tmp_path, 1, "prepare.other")
+        truth = pd.read_parquet(tmp_path / "ground_truth.parquet")
+        assert not set(truth["yaw"]) & seen and len(truth) == 103
+        seen |= set(truth["yaw"])
+        in_own_coat = (truth["coat"] == truth["species"]).mean()
+        assert in_own_coat == (0 if module is stylized else 1)
+    # A stylized coat says nothing about the species.
+    assert truth.groupby("species")["coat"].nunique().mean() > 4
+
+
+def test_images_are_what_pixels_show(images: ImageSet) -> None:
     rows = torch.tensor([4, 0, 4])
     x = images.images(rows)
-    assert x.shape == (3, 3, 32, 32) and x.min() >= -1 and x.max() <= 1
+    assert x.shape == (3, 3, 16, 16) and x.min() >= -1 and x.max() <= 1
     shown = x.add(1).mul(127.5).round().byte().permute(0, 2, 3, 1).numpy()
     assert np.array_equal(shown, images.pixels(rows))
     assert np.array_equal(shown[0], images.pixels(slice(None))[4])
 
 
-def test_a_mixture_takes_one_of_each_in_turn(prepared: Path) -> None:
-    train, test = (ImageSet.load(prepared, split) for split in ("train", "test"))
-    both = Mixture((train, test))
-    assert len(both) == 4  # there are two test images
-    assert both.images(slice(1)).shape == (1, 3, 32, 32)
+def test_a_mixture_takes_one_of_each_in_turn(prepared: Path, images: ImageSet) -> None:
+    few = ImageSet.load(prepared, "validation")
+    both = Mixture((images, few))
+    assert len(both) == 6  # there are three of the few
+    assert torch.equal(both.images(slice(1)), images.images(slice(1)))
     found = both.images(torch.tensor([3, 0, 1, 2]))
-    expected = [test.images(slice(1, 2)), train.images(slice(1)), test.images(slice(1))]
-    assert torch.equal(found, torch.cat([*expected, train.images(slice(1, 2))]))
+    order = (few, 1), (images, 0), (few, 0), (images, 1)
+    assert torch.equal(found, torch.cat([part.images(slice(i, i + 1)) for part, i in order]))
     assert found.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_faces_of_animals_are_other_scenes_than_the_animals(tmp_path: Path) -> None:
-    found = prepare_animalfaces(SETTINGS, 3, tmp_path / "images.npy", 1)
-    assert not set(found["yaw"]) & set(sample_animals(1000, 3)["yaw"])
-    photographs = replace(SETTINGS, source="photographs", folders=(str(tmp_path / "none"),))
-    with pytest.raises(PipelineError, match=r"or correct prepare\.animalfaces\.folders\.$"):
-        prepare_animalfaces(photographs, 3, tmp_path / "images.npy", 1)
-
-
-def test_concepts_group_equal_values(prepared: Path) -> None:
-    images = ImageSet.load(prepared, "train")
-    groups = images.concepts(["species"])["species"]
-    names = images.truth["species"].to_numpy()
-    assert torch.equal(groups[:, None] == groups, torch.from_numpy(names[:, None] == names))
-    with pytest.raises(PipelineError, match="the ground truth has no concept 'digit': use one of"):
+def test_concepts_classes_and_what_probes_read(images: ImageSet) -> None:
+    species = images.truth["species"].to_numpy()
+    groups = images.concepts(["species"])["species"].numpy()
+    assert np.array_equal(groups[:, None] == groups, species[:, None] == species)
+    with pytest.raises(PipelineError, match="no concept 'digit': use one of"):
         images.concepts(["digit"])
-
-
-def test_what_probes_read(prepared: Path) -> None:
-    images = ImageSet.load(prepared, "train")
     known = images.known()
     assert known["species"].dtype.kind == "i" and known["species"].shape == (6,)
     assert known["yaw"].shape == (6, 1) and known["yaw"].std() > 0
     assert "split" not in known and "coat" not in known
-
-
-def test_relabelled_images(prepared: Path) -> None:
-    images = ImageSet.load(prepared, "train")
-    kept = str(images.truth["species"][2])
-    other = images.relabelled({kept: 292})
-    rows = np.flatnonzero(images.truth["species"] == kept)
-    assert len(other) == len(rows) and set(other.label.tolist()) == {292}
+    # Other numbers of classes.
+    other, rows = images.relabelled({species[2]: 292}), np.flatnonzero(species == species[2])
+    assert other.label.tolist() == [292] * len(rows)
     assert np.array_equal(other.pixels(slice(None)), images.pixels(torch.from_numpy(rows)))
-    with pytest.raises(PipelineError, match=r"no image shows one of the 1 species .*: prepare"):
+    with pytest.raises(PipelineError, match="no image shows one of the 1 species"):
         images.relabelled({"unicorn": 5})
 
 
-def damage_pixels(folder: Path) -> None:
-    file = folder / "images.npy"
-    file.write_bytes(file.read_bytes()[:-100])
+# --- images of a generator, and the inputs of Fig. 6 ---------------------------------------------
 
 
-def drop_rows(folder: Path) -> None:
-    file = folder / "ground_truth.parquet"
-    write_parquet(file, pd.read_parquet(file).iloc[1:])
+def draw(noise: Tensor, labels: Tensor) -> Tensor:
+    """The class in red, the noise in green."""
+    grey = torch.stack([labels / 4 * 2 - 1, noise[:, 0].tanh(), 0 * noise[:, 0]], 1)
+    return grey[:, :, None, None].expand(-1, 3, 16, 16)
 
 
-@pytest.mark.parametrize(
-    ("damage", "sentence"),
-    [
-        (damage_pixels, "images.npy is damaged"),
-        (drop_rows, "images.npy holds 15 images, but ground_truth.parquet beside it 14 rows"),
-        (lambda folder: (folder / "images.npy").unlink(), "images.npy is missing; `dvc repro`"),
-    ],
-)
-def test_damaged_files_are_told(
-    tmp_path: Path, prepared: Path, damage: object, sentence: str
-) -> None:
-    for file in prepared.iterdir():
-        (tmp_path / file.name).write_bytes(file.read_bytes())
-    damage(tmp_path)  # type: ignore[operator]
-    with pytest.raises(PipelineError) as caught:
-        ImageSet.load(tmp_path, "train")
-    assert sentence in str(caught.value)
+def encode(noise: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    mean = torch.cat([noise, labels[:, None].float()], 1)
+    return mean, torch.ones_like(mean)
 
 
-def test_a_split_without_images(prepared: Path) -> None:
-    with pytest.raises(PipelineError, match="has no images of the split 'holdout'"):
-        ImageSet.load(prepared, "holdout")
+SOURCE = ImageGenerator(draw, encode, noise=3, classes=5, device=torch.device("cpu"))
 
 
-def test_digits_are_recognised(tmp_path: Path) -> None:
-    truth = {"split": ["train"], "label": [3], "foreground": [0], "background": [0]}
-    for name in ("foreground", "background"):
-        truth |= {f"{name}_{colour}": [0.5] for colour in ("red", "green", "blue")}
-    write_npy(tmp_path / "strokes.npy", np.zeros((1, 28, 28), np.uint8))
-    write_parquet(tmp_path / "ground_truth.parquet", pd.DataFrame(truth))
-    digits = load_split(tmp_path, "train")
-    assert isinstance(digits, ColorDigits) and digits.label.tolist() == [3]
-    assert data_files(tmp_path)[0] == tmp_path / "strokes.npy"
-    assert data_files(tmp_path / "digits")[0] == tmp_path / "digits" / "strokes.npy"
+@pytest.mark.parametrize("batch_size", [7, 500])
+def test_drawn_images_belong_to_their_codes(batch_size: int) -> None:
+    pixels = np.zeros((300, 16, 16, 3), np.uint8)
+    generator = torch.Generator().manual_seed(0)
+    labels, (mean, variance) = draw_images(SOURCE, pixels, generator, batch_size)
+    assert labels.shape == (300,) and set(labels.tolist()) == set(range(5))
+    shown = np.stack([labels.numpy() / 4 * 255, (mean[:, 0].tanh().numpy() + 1) * 127.5], 1)
+    np.testing.assert_allclose(pixels[:, 5, 5, :2], shown, atol=0.51)
+    assert mean.shape == variance.shape == (300, 4)
+    assert abs(float(mean[:, :3].mean())) < 0.15 and 0.9 < float(mean[:, :3].std()) < 1.1
+
+
+def test_a_generated_data_set(held_out: ImageSet, tmp_path: Path) -> None:
+    counts, names = {"train": 9, "validation": 3, "test": 2}, ["cat", "dog", "2", "3", "4"]
+    inputs, seen = input_images(held_out, 2, SOURCE.size(), 0, 1, None), set()
+    data, encoded = tmp_path / "data", tmp_path / "encoded"
+    write_generated(data, encoded, SOURCE, counts, {0: "cat", 1: "dog"}, inputs, seed=4)
+    for split, count in counts.items():
+        images, (mean, _) = ImageSet.load(data, split), load_posterior(encoded, split)
+        assert len(images) == len(mean) == count
+        assert torch.equal(mean[:, 3], images.label.float())
+        red = images.pixels(slice(None))[:, 0, 0, 0]
+        np.testing.assert_allclose(red, 63.75 * mean[:, 3], atol=1)
+        assert images.truth["species"].tolist() == [names[label] for label in images.label]
+        seen |= set(mean[:, 0].tolist())
+    assert len(seen) == 14  # no image is in two splits
+    shown = ImageSet.load(data, "inputs")
+    assert set(shown.label.tolist()) == {-1}
+    assert np.array_equal(shown.pixels(slice(None)), inputs[0])
+    pd.testing.assert_frame_equal(shown.truth[list(inputs[1])], inputs[1], check_dtype=False)
+
+
+def test_inputs_are_the_same_scenes(held_out: ImageSet) -> None:
+    pixels, truth = input_images(held_out, 6, 16, 3, 1, None)
+    kinds = ("natural", "stylized", "texture", "sketch")
+    assert truth["kind"].tolist() == [kind for kind in kinds for _ in range(6)]
+    factors = held_out.truth[list(FACTORS)][:6]
+    stylized_factors = vary(factors, "stylized", 3)
+    np.testing.assert_array_equal(pixels[:6], held_out.pixels(slice(0, 6)))
+    np.testing.assert_array_equal(pixels[6:12], render_animals(stylized_factors, 16))
+    species, coats = factors["species"].tolist(), stylized_factors["coat"].tolist()
+    assert truth["shape"].tolist() == species + species + [""] * 6 + species
+    assert truth["texture"].tolist() == species + coats + species + [""] * 6
+    # Photographs have no variants.
+    named = held_out.truth[["label", "species"]]
+    photographs = ImageSet(held_out.array, held_out.rows, named, held_out.label)
+    pixels, truth = input_images(photographs, 3, 32, 0, 1, None)
+    assert pixels.shape == (3, 32, 32, 3) and set(truth["kind"]) == {"natural"}
+
+
+def test_cue_conflicts(held_out: ImageSet, tmp_path: Path) -> None:
+    for name, grey in (("cat/cat1-dog2", 10), ("cat/cat10-cat2", 20), ("oven/oven3-bear1", 30)):
+        save(tmp_path / f"{name}.png", colour=(grey,) * 3)
+    (tmp_path / "notes.txt").write_text("not one of them")
+    pixels, shapes, textures = cue_conflicts(tmp_path, 8)
+    assert pixels.shape == (2, 8, 8, 3) and pixels[:, 0, 0, 0].tolist() == [10, 30]
+    assert (shapes, textures) == (["cat", "oven"], ["dog", "bear"])
+    # They are added to the variants.
+    pixels, truth = input_images(held_out, 2, 16, 0, 1, tmp_path / "oven")
+    assert len(pixels) == len(truth) == 9
+    assert truth.iloc[-1].to_dict() == {"kind": "stylized", "shape": "oven", "texture": "bear"}
+    (tmp_path / "cat" / "cat2-dog2.png").write_text("no image")
+    with pytest.raises(PipelineError, match=r"cat2-dog2\.png is no image"):
+        cue_conflicts(tmp_path, 8)
+    with pytest.raises(PipelineError, match=r"none holds no stimuli"):
+        cue_conflicts(tmp_path / "none", 8)
+
+
+def test_names_and_categories_of_classes(held_out: ImageSet) -> None:
+    names = species_names(held_out, 12)
+    assert [names[int(label)] for label in held_out.label] == held_out.truth["species"].tolist()
+    imagenet = species_names(held_out, IMAGENET_CLASSES)
+    assert all(imagenet[label] == name for name, label in IMAGENET_CLASS.items())
+    classes = [index for some in CATEGORIES.values() for index in some]
+    assert len(CATEGORIES) == 16 and len(set(classes)) == len(classes) and max(classes) < 1000
+    found = categories_of(np.array([[404, 285], [1, 207]])).tolist()
+    assert found == [["airplane", "cat"], ["1", "dog"]]

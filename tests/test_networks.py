@@ -1,221 +1,216 @@
-"""Named layers: the shape of z, Psi(Phi(x)) = f(x), and mistakes in the table."""
+"""Every network: its card, the shapes of z, Psi(Phi(x)) = f(x), and its stored states."""
 
 import functools
-from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from splitting import psi
-from torch import nn
+from networks import images, psi
+from pydantic import ValidationError
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from pipeline.datasets.digits import ColorDigits
+from pipeline.config.loading import load_run
 from pipeline.errors import PipelineError
-from pipeline.evaluation import fig3, fig5
-from pipeline.networks.layers import phi, represent
-from pipeline.networks.loading import (
-    build_network,
-    builder_arguments,
-    load_checkpoints,
-    load_network,
-)
-from pipeline.networks.squeezenet import build_squeezenet
-from pipeline.params import load_params
-from pipeline.paths import checkpoint_file
-from pipeline.rendering.animals import SPECIES
-from pipeline.storage import write_json, write_safetensors
+from pipeline.networks import alexnet, facenet, resnet
+from pipeline.networks.alexnet import build_alexnet
+from pipeline.networks.card import NetworkSettings, load_card
+from pipeline.networks.inputs import IMAGENET_MEAN, IMAGENET_STD, normalise, resize
+from pipeline.networks.layers import phi
+from pipeline.networks.loading import load_checkpoints, load_network, save_checkpoints
 from pipeline.training.network import checkpoint_steps
 
-ROOT = Path(__file__).resolve().parents[1]
-PARAMS = load_params(ROOT)
-LAYERS = PARAMS.layers
-TRAINING = PARAMS.settings.train_network
-CLASSES = {
-    "squeezenet": 10, "alexnet": len(SPECIES), "facenet": 400, "resnet101": len(SPECIES),
-    "resnet50": len(SPECIES), "resnet50_stylized": len(SPECIES),
-}  # fmt: skip
-NETWORKS: dict[str, Callable[[], nn.Module]] = {
-    name: functools.partial(build_network, name, **builder_arguments(name, TRAINING[name], classes))
-    for name, classes in CLASSES.items()
-}
-IMAGE = {name: (3, 28, 28) if name == "squeezenet" else (3, 64, 64) for name in CLASSES}
+RUN = load_run(Path(__file__).resolve().parents[1])
+CPU = torch.device("cpu")
+ALEXNET = ("features.11", "classifier.2", "classifier.5", "classifier.6", "output")
+FACENET = ("conv2d_4a", "mixed_6a", "mixed_7a", "avgpool_1a", "embedding")
+RESNET = ("input", "layer3", "avgpool", "fc")
+TINY = {
+    "alexnet": {"width": 0.05, "hidden": 20, "size": 32},
+    "facenet": {"width": 0.125, "repeats": (1, 1, 1), "embedding": 16, "size": 75},
+} | dict.fromkeys(
+    ("resnet101", "resnet50", "resnet50_stylized"),
+    {"blocks": (1, 1, 1, 1), "bottleneck": False, "width": 0.25, "size": 64},
+)
+# The card, its settings, the size of images, layers, and their shapes of z.
+LAYOUTS: list[tuple[str, dict[str, Any], int, tuple[str, ...], list[tuple[int, ...]]]] = [
+    ("squeezenet", {}, 28, ("features.0", "features.11"), [(64, 13, 13), (512, 1, 1)]),
+    ("alexnet", {}, 128, ALEXNET, [(256, 13, 13), (4096,), (4096,), (12,), (12,)]),  # Tab. S16
+    ("alexnet", TINY["alexnet"], 48, ALEXNET, [(13, 3, 3), (20,), (20,), (12,), (12,)]),
+    ("facenet", {}, 128, FACENET,  # Tab. S12
+     [(192, 28, 28), (896, 6, 6), (1792, 2, 2), (1792, 1, 1), (512,)]),
+    ("facenet", TINY["facenet"], 48, FACENET,
+     [(24, 15, 15), (112, 3, 3), (224, 1, 1), (224, 1, 1), (16,)]),
+    ("resnet101", {"size": 128}, 128, RESNET,  # Tab. S13
+     [(3, 128, 128), (1024, 8, 8), (2048, 1, 1), (12,)]),
+    ("resnet101", TINY["resnet101"], 48, RESNET, [(3, 48, 48), (64, 4, 4), (128, 1, 1), (12,)]),
+    ("torchvision:resnet18", {"size": 64}, 48, ("bn1", "layer4", "layer4.0", "fc"),
+     [(64, 32, 32), (512, 2, 2), (512, 2, 2), (12,)]),
+    ("torchvision:squeezenet1_1", {"size": 32}, 32, ("features.3.squeeze",), [(16, 7, 7)]),
+    ("torchvision:mobilenet_v3_small", {"size": 64}, 64, ("features.12",), [(576, 2, 2)]),
+]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def networks() -> dict[str, nn.Module]:
+@functools.cache
+def built(name: str, **settings: Any) -> nn.Module:
+    """The network, with the statistics of its batch normalisations as after a training."""
     torch.manual_seed(0)
-    return {name: build().eval() for name, build in NETWORKS.items()}
+    card = load_card(name)
+    network = card.build(**card.arguments(card.settings(steps=1, **settings), 12))
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        network.train()(images(64, 6))
+    return network.eval()
 
 
-def images(network: str, count: int = 3) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(1)
-    return torch.rand(count, *IMAGE[network], generator=generator) * 2 - 1
-
-
-def digits(count: int) -> ColorDigits:
-    generator = torch.Generator().manual_seed(2)
-    strokes = torch.randint(0, 256, (count, 28, 28), generator=generator).byte()
-    colours = torch.rand(2, count, 3, generator=generator)
-    index = torch.arange(count)
-    return ColorDigits(strokes, colours[0], colours[1], index % 10, index, index)
-
-
-def shape_of(name: str) -> tuple[int, ...]:
-    """The shape of z at scale laptop."""
-    return PARAMS.settings.extract[LAYERS[name].features].layers[name]
-
-
-def network_of(name: str) -> str:
-    return PARAMS.features[LAYERS[name].features].network
-
-
-def test_every_network_of_the_table_is_tested() -> None:
-    assert set(PARAMS.networks) == set(NETWORKS)
-
-
-@pytest.mark.parametrize("name", LAYERS)
-def test_a_layer_splits_its_network(name: str, networks: dict[str, nn.Module]) -> None:
-    layer = LAYERS[name]
-    key = network_of(name)
-    network, x = networks[key], images(key)
-    z = phi(network, layer.module, x)
-    assert z.shape == (3, *shape_of(name)) and not z.requires_grad
-    assert z.std() > 0
-    assert (z.min() >= 0) == (layer.activation == "after")
+def shapes(network: nn.Module, paths: tuple[str, ...], x: Tensor) -> list[tuple[int, ...]]:
+    """Of z of each layer, after checking that f reads nothing of x but z."""
+    found = []
     with torch.no_grad():
         expected = network(x)
-    again = psi(network, layer.module, z, IMAGE[key])
-    torch.testing.assert_close(again, expected, rtol=0, atol=1e-6)
-    # Psi reads nothing but z.
-    other = psi(network, layer.module, z * torch.rand_like(z), IMAGE[key])
-    assert (other - expected).abs().max() > 1e-4
-    assert torch.equal(phi(network, layer.module, x), z), "a hook was left behind"
+    assert (expected - expected.flip(0)).abs().max() > 1e-3
+    for path in paths:
+        z = phi(network, path, x)
+        assert torch.equal(psi(network, path, z, x), expected), path
+        torch.testing.assert_close(
+            psi(network, path, z.flip(0), x), expected.flip(0), rtol=1e-4, atol=1e-5
+        )
+        assert torch.equal(phi(network, path, x), z), "a hook was left behind"
+        assert not z.requires_grad and z.std() > 0
+        found.append(tuple(z.shape[1:]))
+    return found
 
 
-@pytest.mark.parametrize("name", LAYERS)
-@pytest.mark.parametrize("path", ["features.99", "featurs.11", "classifier.0.x"])
-def test_a_module_that_does_not_exist(name: str, path: str, networks: dict[str, nn.Module]) -> None:
-    network = network_of(name)
-    sentence = f"the network has no module '{path}': correct `module` of this layer in params.yaml."
-    with pytest.raises(PipelineError) as caught:
-        phi(networks[network], path, images(network))
-    assert str(caught.value) == sentence
-
-
-def test_representations_of_a_data_set(networks: dict[str, nn.Module]) -> None:
-    layer, data = LAYERS["squeezenet-fire8"], digits(7)
-    network = networks["squeezenet"]
-    # The ReLU after features.0 writes into what it is given.
-    layers = {"fire8": (layer.module, (512, 1, 1)), "first": ("features.0", (64, 13, 13))}
-    z = {key: torch.zeros(7, *shape, dtype=torch.float16) for key, (_, shape) in layers.items()}
-    represent(network, layers, data, 3, z)
-    for key, (module, _) in layers.items():
-        expected = phi(network, module, data.images(slice(None)))
-        torch.testing.assert_close(z[key].float(), expected, rtol=1e-3, atol=1e-5)
-
-
-@pytest.mark.parametrize("shape", [(512,), (256, 1, 1), (512, 2, 2)])
-def test_another_shape_than_the_table_says(
-    shape: tuple[int, ...], networks: dict[str, nn.Module]
+@pytest.mark.parametrize(("name", "settings", "size", "paths", "expected"), LAYOUTS)
+def test_layers_split_their_network(
+    name: str, settings: dict[str, Any], size: int, paths: tuple[str, ...], expected: list[Any]
 ) -> None:
-    with pytest.raises(PipelineError) as caught:
-        represent(networks["squeezenet"], {"fire8": ("features.11", shape)}, digits(2), 2, {})
-    assert str(caught.value) == (
-        f"the module 'features.11' gives z of shape [512, 1, 1], not {list(shape)}: correct "
-        "the shape of this layer below `extract` in scales/<scale>.yaml."
-    )
+    network, x = built(name, **settings), images(size, 2)
+    if size < 128:
+        assert shapes(network, paths, x) == expected
+    else:  # the full networks, which are split as their slim ones are
+        assert [tuple(phi(network, path, x).shape[1:]) for path in paths] == expected
 
 
-class Odd(nn.Module):
-    """Modules that are no layers: used twice, without a tensor, too large, of another shape."""
+@pytest.mark.parametrize("key", RUN.layers)
+def test_a_row_of_layers_splits_its_network(key: str) -> None:
+    layer = RUN.layers[key]
+    build = RUN.networks[layer.network].build or layer.network
+    x = images(28 if layer.dataset == "digits" else 64, 2)
+    shapes(built(build, **TINY.get(layer.network, {})), (layer.module,), x)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.twice, self.large, self.plain = nn.ReLU(), nn.Flatten(), nn.Flatten()
-        self.pair = nn.LSTM(28, 2, batch_first=True)
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        self.pair(images[:, 0])
-        self.large(1e5 * images.abs())
-        return self.plain(self.twice(self.twice(images)))
+@pytest.mark.parametrize("path", ["features.99", "featurs.11", "classifier.0.x"])
+def test_a_module_that_does_not_exist(path: str) -> None:
+    network = built("squeezenet")
+    with pytest.raises(PipelineError, match=rf"no module '{path}': .* params\.yaml"):
+        phi(network, path, images(28))
+    assert network(images(28)).min() < 0  # its logits are no output of a ReLU
 
 
 @pytest.mark.parametrize(
-    ("layers", "sentence"),
+    ("name", "hint"),
     [
-        ({"twice": (3, 28, 28)}, "the network uses its module 'twice' more than once, so that"),
-        ({"pair": (28, 2)}, "the module 'pair' gives a tuple, no tensor: name one that does, such"),
-        ({"large": (2352,)}, "the module 'large' gives values that are not finite or above 65,504"),
-        (
-            {"large": (5,), "plain": (7,)},
-            "the module 'large' gives z of shape [2352], not [5], the module 'plain' gives z of "
-            "shape [2352], not [7]: correct the shape of these layers below `extract` in",
-        ),
+        ("resnet5", "resnet50"),  # did you mean
+        ("resnet18", "torchvision:resnet18"),
+        ("card", "alexnet"),  # a module of the package without a card: known are ...
+        ("os.path", "alexnet"),
+        ("torchvision:resnet181", "resnet18"),
+        ("torchvision:fasterrcnn_resnet50_fpn", "resnet50"),  # no classifier
     ],
 )
-def test_modules_that_are_no_layers(layers: dict[str, tuple[int, ...]], sentence: str) -> None:
-    torch.manual_seed(0)
-    network = Odd()
-    z = {key: torch.zeros(2, *shape, dtype=torch.float16) for key, shape in layers.items()}
-    with pytest.raises(PipelineError) as caught:
-        represent(network, {key: (key, shape) for key, shape in layers.items()}, digits(2), 2, z)
-    assert str(caught.value).startswith(sentence)
-
-
-def test_phi_of_a_module_without_a_tensor() -> None:
-    with pytest.raises(PipelineError, match="the module 'pair' gives a tuple, no tensor"):
-        phi(Odd(), "pair", images("squeezenet"))
+def test_a_network_that_is_not_known(name: str, hint: str) -> None:
+    with pytest.raises(PipelineError, match=f"{name.removeprefix('torchvision:')!r}.*{hint}"):
+        load_card(name)
 
 
 @pytest.mark.parametrize(
-    ("features", "names"),
-    [("facenet", fig3.PAPER), ("facenet_animalfaces", fig3.PAPER), ("resnet101", fig5.PAPER)],
+    ("name", "wrong"),
+    [
+        ("alexnet", {"size": alexnet.MIN_SIZE - 1}),
+        ("facenet", {"size": facenet.MIN_SIZE - 1}),
+        ("facenet", {"width": 0.3}),
+        ("resnet50", {"size": resnet.MIN_SIZE - 1}),
+        ("torchvision:squeezenet1_1", {"size": 16}),
+        ("torchvision:vit_b_32", {"size": 100}),
+    ],
 )
-def test_layers_of_figures_are_rows_of_the_table(features: str, names: Iterable[str]) -> None:
-    assert {f"{features}-{name}" for name in names} <= set(LAYERS)
+def test_what_cannot_be_built(name: str, wrong: dict[str, Any]) -> None:
+    card = load_card(name)
+    with pytest.raises(PipelineError, match=str(*wrong.values())):
+        card.build(**{**card.arguments(card.settings(steps=1), 4), **wrong})
+    if not name.startswith("torchvision:"):  # whose settings are the same for all networks
+        with pytest.raises(ValidationError):
+            card.settings(steps=1, **wrong)
+        if "size" in wrong:
+            smallest = wrong["size"] + 1
+            network = built(name, **{**TINY[name], "size": smallest})
+            assert len(network(images(smallest))) == 3
 
 
-# --- SqueezeNet ----------------------------------------------------------------------------------
-
-
-def test_logits_may_be_negative(networks: dict[str, nn.Module]) -> None:
-    with torch.no_grad():
-        logits = networks["squeezenet"](images("squeezenet", 20))
-    assert logits.shape == (20, 10)
-    assert (logits < 0).any() and (logits > 0).any()
+def test_images_of_any_size() -> None:
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
+    for size in (48, 64, 100):
+        for value in (-1.0, 0.0, 1.0):  # plain images stay plain
+            found = normalise(torch.full((1, 3, size, size), value), 64, mean, std)
+            expected = (((value + 1) / 2 - mean) / std).expand(1, 3, 64, 64)
+            torch.testing.assert_close(found, expected)
+    stripes = torch.ones(1, 3, 192, 192)  # every sampled pixel lies on the middle of a stripe
+    stripes[..., ::2] = -1
+    assert resize(stripes, 64).abs().max() < 0.3  # larger images are averaged
 
 
 def test_checkpoints_are_read_in_order(tmp_path: Path) -> None:
-    steps, states = [0, 4, 12], {}
-    for step in steps:
-        states[step] = build_squeezenet(4).state_dict()
-        write_safetensors(checkpoint_file(tmp_path, step), states[step])
-    write_json(
-        tmp_path / "config.json",
-        {"name": "squeezenet", "arguments": {"classes": 4}, "steps": steps},
-    )
+    build = load_card("squeezenet").build
+    states = {step: build(4).state_dict() for step in (0, 4, 12)}
+    config = {"name": "mine", "build": "squeezenet", "arguments": {"classes": 4}}
+    save_checkpoints(tmp_path / "network", states, config)
     found = []
-    for step, network in load_checkpoints(tmp_path, torch.device("cpu")):
+    for step, network in load_checkpoints(tmp_path / "network", CPU):
         found.append(step)
         assert not network.training
-        for name, value in network.state_dict().items():
-            assert torch.equal(value, states[step][name])
-    assert found == steps
-    last = load_network(tmp_path, torch.device("cpu")).state_dict()
+        assert all(torch.equal(v, states[step][name]) for name, v in network.state_dict().items())
+    assert found == [0, 4, 12]
+    last = load_network(tmp_path / "network", CPU).state_dict()
     assert all(torch.equal(value, states[12][name]) for name, value in last.items())
-
-
-def test_a_checkpoint_of_another_network_is_told(tmp_path: Path) -> None:
-    write_safetensors(checkpoint_file(tmp_path, 0), build_squeezenet(4).state_dict())
-    write_json(
-        tmp_path / "config.json", {"name": "squeezenet", "arguments": {"classes": 5}, "steps": [0]}
-    )
+    save_checkpoints(tmp_path / "other", states, config | {"arguments": {"classes": 5}})
     with pytest.raises(PipelineError, match="step-000000.safetensors"):
-        list(load_checkpoints(tmp_path, torch.device("cpu")))
+        load_network(tmp_path / "other", CPU)
+    # They are even, and end with the training.
+    for count, expected in {1: (40,), 2: (0, 40), 5: (0, 10, 20, 30, 40)}.items():
+        assert checkpoint_steps(NetworkSettings(steps=40, checkpoints=count)) == expected
 
 
-@pytest.mark.parametrize("checkpoints", [1, 2, 5])
-def test_checkpoints_are_even_and_end_with_the_training(checkpoints: int) -> None:
-    steps = checkpoint_steps(replace(TRAINING["squeezenet"], steps=40, checkpoints=checkpoints))
-    assert steps == {1: (40,), 2: (0, 40), 5: (0, 10, 20, 30, 40)}[checkpoints]
+@pytest.mark.parametrize("size", [32, 128])  # with either first convolution
+def test_what_the_layers_of_alexnet_are(size: int) -> None:
+    torch.manual_seed(0)
+    network, x = build_alexnet(12, width=0.05, size=size, dropout=0), images(size)
+    z: dict[str, Tensor] = {}
+    for path, module in network.named_modules():
+        module.register_forward_hook(lambda *args, path=path: z.update({path: args[2]}))
+    with torch.no_grad():
+        training, f = network.train()(x), network.eval()(x)
+    # No ReLU overwrites what was read before it.
+    for part, before, after in (("features", 10, 11), ("classifier", 1, 2), ("classifier", 4, 5)):
+        assert z[f"{part}.{before}"].min() < 0
+        assert torch.equal(z[f"{part}.{after}"], z[f"{part}.{before}"].relu())
+    torch.testing.assert_close(z["output"], z["classifier.6"].softmax(1))
+    torch.testing.assert_close(f, z["classifier.6"].log_softmax(1), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(training, f, rtol=1e-4, atol=1e-4)
+    # The logarithm of a probability of zero is finite.
+    found = psi(network, "output", F.one_hot(torch.tensor([3]), 12).float(), x[:1])
+    assert found.isfinite().all() and found.argmax() == 3
+
+
+def test_a_hopeless_image_still_has_a_gradient() -> None:
+    """Its probability is zero in single precision: the logarithm is taken of the logits."""
+    network = build_alexnet(4, width=0.05, size=32, dropout=0).train()
+    with torch.no_grad():
+        network.classifier[6].bias.copy_(torch.tensor([300.0, 0, 0, 0]))
+    loss = F.cross_entropy(network(images(32)), torch.tensor([1, 1, 1]))
+    loss.backward()
+    assert 299 < loss < 301
+    torch.testing.assert_close(network.classifier[6].bias.grad, torch.tensor([1.0, -1, 0, 0]))

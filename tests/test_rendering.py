@@ -1,71 +1,187 @@
-"""Rendered animals: known factors in, the same sharp pixels out, whatever the batch."""
+"""Rendered images: known factors in, the same sharp pixels out, whatever the batch."""
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.rendering.animals import COATS, FACTORS, SPECIES, render_animals, sample_animals, vary
-from pipeline.rendering.primitives import (
-    Surface,
-    View,
-    ball,
-    capsule,
-    ellipsoid,
-    leaf,
-    ramp,
-    rotation,
-    wave,
-)
+from pipeline.rendering import animals, people
+from pipeline.rendering.animals import COATS, FACTORS, KINDS, SPECIES, sample_animals, vary
+from pipeline.rendering.people import ATTRIBUTES, TRAITS, edit, sample_people
+from pipeline.rendering.scene import BACKGROUNDS
+from pipeline.rendering.sheets import animals_rows, faces_rows
 
-KINDS = ("natural", "stylized", "texture", "sketch")
+SAMPLERS = {"natural": sample_animals, "people": sample_people}
+PICTURES = [*KINDS, "people"]
+STILL = dict.fromkeys(("yaw", "pitch", "roll", "x", "y", "light_azimuth"), 0.0)
+STILL |= {"scale": 1.0, "light_elevation": 0.4, "light_strength": 0.65, "ambient": 0.5}
 
 
-def all_species(seed: int = 0, each: int = 1) -> pd.DataFrame:
-    drawn = sample_animals(400, seed)
-    return pd.concat([drawn[drawn["species"] == name].head(each) for name in SPECIES])
+def scenes(picture: str, each: int = 1, others: int = 0) -> pd.DataFrame:
+    """So many scenes of each species, and others, in a variant; or as many of people."""
+    if picture == "people":
+        return sample_people(len(SPECIES) * each + others, 5)
+    drawn = sample_animals(400, 0).groupby("species", sort=False).head(each)
+    return vary(pd.concat([drawn, sample_animals(others, 5)]), picture, seed=0)
 
 
-def still(species: str, **factors: object) -> pd.DataFrame:
-    """One animal that looks straight ahead in the middle of the picture, lit from the front."""
-    centred = dict.fromkeys(
-        ("yaw", "pitch", "roll", "x", "y", "light_azimuth", "light_elevation", "coat_hue"), 0.0
+def render(
+    picture: str, factors: pd.DataFrame, size: int = 64, threads: int = 1, **changes: object
+) -> np.ndarray:
+    """Images (R, size, size, 3) uint8 of scenes of which some factors are changed."""
+    draw = people.render_people if picture == "people" else animals.render_animals
+    return draw(factors.assign(**changes), size, threads)
+
+
+@pytest.mark.parametrize("kind", SAMPLERS)
+def test_a_seed_decides_the_sample_and_longer_samples_go_on(kind: str) -> None:
+    sample = SAMPLERS[kind]
+    pd.testing.assert_frame_equal(sample(20, 3), sample(50, 3).head(20))
+    assert not sample(20, 3).equals(sample(20, 4))
+    assert sample(0, 3).shape == (0, sample(1, 3).shape[1])
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_an_image_depends_on_its_row_alone(picture: str) -> None:
+    factors = scenes(picture, 2, 10)
+    together = render(picture, factors, 32)
+    assert together.shape == (len(factors), 32, 32, 3) and together.dtype == np.uint8
+    alone = [render(picture, factors.iloc[[row]], 32)[0] for row in range(len(factors))]
+    assert np.array_equal(together, np.stack(alone))
+    assert np.array_equal(together[::-1], render(picture, factors[::-1], 32))
+    assert np.array_equal(together, render(picture, factors, 32, threads=3))
+    assert np.array_equal(together, render(picture, factors[list(factors)[::-1]], 32))
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_any_size_shows_the_same_picture(picture: str) -> None:
+    factors = scenes(picture)
+    assert render(picture, factors, 45).shape == (len(factors), 45, 45, 3)
+    assert render(picture, factors[:0], 32).shape == (0, 32, 32, 3)
+    halved = render(picture, factors, 128).reshape(-1, 64, 2, 64, 2, 3).mean(axis=(2, 4))
+    error = np.abs(halved - render(picture, factors)).mean(axis=(1, 2, 3))
+    # Lines of a sketch are never thinner than a pixel, so they do not shrink with the picture.
+    assert error.max() < (14 if picture == "sketch" else 6)
+
+
+@pytest.mark.parametrize("picture", SAMPLERS)
+def test_bad_input(picture: str) -> None:
+    factors = scenes(picture)
+    for factor, value in (("yaw", np.nan), ("ambient", "bright")):
+        with pytest.raises(PipelineError, match=f"'{factor}'.*finite number"):
+            render(picture, factors, **{factor: value})
+    with pytest.raises(PipelineError, match="lack pitch"):
+        render(picture, factors.drop(columns="pitch"))
+    with pytest.raises(PipelineError, match="15 pixels: use 16 or more"):
+        render(picture, factors, 15)
+    with pytest.raises(PipelineError, match="0 threads"):
+        render(picture, factors, threads=0)
+    with pytest.raises(PipelineError, match="-1 images"):
+        SAMPLERS[picture](-1, 0)
+
+
+def test_unknown_names_and_numbers() -> None:
+    factors = sample_animals(3, 0)
+    for column, name in (("species", "tiger"), ("coat", "zebra"), ("style", "sketch")):
+        with pytest.raises(PipelineError, match=f"unknown {column} 'plaid'.*{name}"):
+            render("natural", factors, **{column: "plaid"})
+    with pytest.raises(PipelineError, match="no variant 'cartoon'.*stylized"):
+        vary(factors, "cartoon", 0)
+    with pytest.raises(PipelineError, match="lack coat"):
+        vary(factors.drop(columns="coat"), "texture", 0)
+    with pytest.raises(PipelineError, match="0 identities"):
+        sample_people(1, 0, identities=0)
+    with pytest.raises(PipelineError, match="numbered from -1"):
+        sample_people(1, 0, first=-1)
+    with pytest.raises(PipelineError, match="no attribute 'Bald'.*Eyeglasses"):
+        edit(sample_people(3, 0), "Bald", True)
+
+
+# --- what factors do -----------------------------------------------------------------------------
+
+SEEN = [("natural", name, bounds) for name, bounds in animals.RANGES.items()]
+SEEN += [("people", name, bounds) for name, bounds in people.RANGES.items()]
+SEEN += [("people", name, (-1.0, 1.0)) for name in people.TRAITS]
+SEEN += [(p, name, (20.0, 200.0)) for p in SAMPLERS for name in BACKGROUNDS]
+
+
+@pytest.mark.parametrize(("picture", "factor", "bounds"), SEEN)
+def test_every_factor_is_seen(picture: str, factor: str, bounds: tuple[float, float]) -> None:
+    if picture == "people":
+        shown = sample_people(200, 2).query("~No_Beard & Smiling & Eyeglasses").head(4)
+        shown = shown.assign(face_skin_tone=-0.8, **STILL)
+    else:
+        shown = sample_animals(1, 0).assign(species="leopard", coat="leopard", **STILL)
+    low, high = bounds
+    first, second = (
+        render(picture, shown, **{factor: low + share * (high - low)}).astype(int)
+        for share in (0, 0.9)
     )
-    row = sample_animals(1, 0).assign(species=species, coat=species, scale=1.0, coat_density=1.0)
-    return row.assign(**centred, coat_phase=0.5).assign(**factors)
+    difference = np.abs(first - second).mean(axis=3)
+    assert (difference > 8).sum(axis=(1, 2)).max() >= 4
 
 
-def view(size: int = 64, yaw: float = 0.0, scale: float = 1.0) -> View:
-    return View(rotation(yaw, 0.0, 0.0), np.array([scale]), np.zeros((1, 2)), size)
+@pytest.mark.parametrize("picture", SAMPLERS)
+def test_light_and_position_go_where_they_say(picture: str) -> None:
+    shown = scenes(picture).assign(**STILL)
+    left, right = (render(picture, shown, light_azimuth=x).astype(int) for x in (-1.2, 1.2))
+    brighter = (left - right).mean(axis=(1, 3))
+    assert (brighter[:, 12:32].mean(axis=1) > 1).all()
+    assert (brighter[:, 32:52].mean(axis=1) < -1).all()
+    # A shift by a whole number of pixels moves the picture, and does nothing else.
+    shown = shown.assign(**dict.fromkeys(BACKGROUNDS, 0.0))
+    middle, moved, raised = (
+        render(picture, shown, **shift).sum(axis=3, dtype=int)
+        for shift in ({}, {"x": 0.25}, {"y": 0.25})
+    )
+    assert np.abs(moved[:, :, 8:] - middle[:, :, :-8]).max() <= 3
+    assert np.abs(raised[:, :-8] - middle[:, 8:]).max() <= 3
 
 
-# --- factors -------------------------------------------------------------------------------------
+@pytest.mark.parametrize("picture", ["natural", "sketch", "people"])
+def test_the_nearest_mean_classifies(picture: str) -> None:
+    """Coats of natural animals, shapes of sketched ones, identities of people."""
+    if picture == "people":
+        drawn = sample_people(400, 3, identities=12).assign(**STILL)
+        labels = drawn["identity"].to_numpy()
+    else:
+        drawn = vary(sample_animals(800, 11), picture, 0).assign(yaw=lambda rows: 0.3 * rows["yaw"])
+        labels = pd.factorize(drawn["species"])[0]
+    images = render(picture, drawn, 16).reshape(len(drawn), -1).astype(float)
+    known = np.arange(len(drawn)) < 0.7 * len(drawn)
+    means = np.stack([images[known & (labels == one)].mean(axis=0) for one in range(12)])
+    distance = ((images[~known, None] - means) ** 2).sum(axis=2)
+    assert (distance.argmin(axis=1) == labels[~known]).mean() > 0.6
 
 
-def test_samples_name_every_factor() -> None:
+@pytest.fixture(scope="module")
+def drawn() -> pd.DataFrame:
+    return sample_people(6000, 0, identities=300)
+
+
+def test_samples_name_every_factor(drawn: pd.DataFrame) -> None:
     factors = sample_animals(3000, 0)
-    assert tuple(factors.columns) == FACTORS
+    for frame, module in ((factors, animals), (drawn, people)):
+        assert tuple(frame.columns) == module.FACTORS
+        for name, (low, high) in module.RANGES.items():
+            assert frame[name].between(low, high).all() and frame[name].std() > 0.25 * (high - low)
+    assert sorted(drawn["identity"].unique()) == list(range(300))
+    assert all(drawn[name].dtype == bool for name in (*ATTRIBUTES, "dyed"))
+    assert drawn[list(ATTRIBUTES)].mean().between(0.2, 0.8).all()
     assert set(factors["species"]) == set(SPECIES) == set(COATS)
-    assert 10 <= len(SPECIES) <= 12
     assert (factors["coat"] == factors["species"]).all() and (factors["style"] == "natural").all()
     assert factors["species"].value_counts(normalize=True).between(0.06, 0.11).all()
-    numbers = factors[list(FACTORS[3:])].to_numpy(np.float64)
-    assert np.isfinite(numbers).all()
-    assert (np.abs(np.corrcoef(numbers[:, :14].T) - np.eye(14)) < 0.08).all()
-    assert factors["yaw"].abs().max() <= 0.7 and factors["yaw"].std() > 0.35
-
-
-def test_a_seed_decides_the_sample_and_longer_samples_go_on() -> None:
-    pd.testing.assert_frame_equal(sample_animals(20, 3), sample_animals(50, 3).head(20))
-    assert not sample_animals(20, 3).equals(sample_animals(20, 4))
-    assert sample_animals(0, 3).shape == (0, len(FACTORS))
+    correlation = factors[list(animals.RANGES)].corr()
+    assert (np.abs(correlation - np.eye(len(correlation))) < 0.08).all(axis=None)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_variants_change_what_they_say(kind: str) -> None:
     factors = sample_animals(300, 1)
-    before = factors.copy()
-    varied = vary(factors, kind, seed=2)
+    before, varied = factors.copy(), vary(factors, kind, seed=2)
     pd.testing.assert_frame_equal(factors, before)
     pd.testing.assert_frame_equal(varied, vary(factors, kind, seed=2))
     rest = [name for name in FACTORS if name not in ("coat", "style")]
@@ -75,259 +191,140 @@ def test_variants_change_what_they_say(kind: str) -> None:
         assert not varied.equals(vary(factors, kind, seed=3))
     else:
         assert (varied["coat"] == factors["coat"]).all()
-    styles = {"natural": "natural", "stylized": "natural"}
-    assert (varied["style"] == styles.get(kind, kind)).all()
-
-
-# --- images --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_image_depends_on_its_row_alone(kind: str) -> None:
-    factors = vary(pd.concat([all_species(each=2), sample_animals(20, 5)]), kind, seed=0)
-    together = render_animals(factors, 64)
-    assert together.shape == (len(factors), 64, 64, 3) and together.dtype == np.uint8
-    alone = [render_animals(factors.iloc[[row]], 64)[0] for row in range(len(factors))]
-    assert np.array_equal(together, np.stack(alone))
-    assert np.array_equal(together[::-1], render_animals(factors[::-1], 64))
-    assert np.array_equal(together, render_animals(factors, 64, threads=3))
-    assert np.array_equal(together, render_animals(factors[list(FACTORS[::-1])], 64))
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_any_size_shows_the_same_picture(kind: str) -> None:
-    factors = vary(all_species(), kind, seed=0)
-    images = {size: render_animals(factors, size) for size in (16, 45, 64, 128)}
-    for size, found in images.items():
-        assert found.shape == (len(factors), size, size, 3)
-    halved = images[128].reshape(-1, 64, 2, 64, 2, 3).mean(axis=(2, 4))
-    error = np.abs(halved - images[64]).mean(axis=(1, 2, 3))
-    # Lines of a sketch are never thinner than a pixel, so they do not shrink with the picture.
-    assert error.max() < (14 if kind == "sketch" else 6)
-
-
-def test_no_rows_give_no_images() -> None:
-    assert render_animals(sample_animals(0, 0), 32).shape == (0, 32, 32, 3)
-
-
-@pytest.mark.parametrize(
-    ("factor", "values"),
-    [
-        ("yaw", (-0.6, 0.6)),
-        ("pitch", (-0.2, 0.2)),
-        ("roll", (-0.1, 0.1)),
-        ("scale", (0.94, 1.06)),
-        ("x", (-0.05, 0.05)),
-        ("y", (-0.04, 0.04)),
-        ("light_azimuth", (-1.2, 1.2)),
-        ("light_elevation", (0.0, 1.0)),
-        ("light_strength", (0.5, 0.75)),
-        ("ambient", (0.4, 0.55)),
-        ("background_angle", (0.0, 2.0)),
-        ("background_1_red", (20.0, 200.0)),
-        ("coat_phase", (0.1, 0.9)),
-        ("coat_density", (0.92, 1.08)),
-        ("coat_hue", (-1.0, 1.0)),
-    ],
-)
-def test_every_factor_is_seen(factor: str, values: tuple[float, float]) -> None:
-    first, second = (render_animals(still("leopard", **{factor: v}), 64) for v in values)
-    assert np.abs(first.astype(int) - second).mean() > 0.5
-
-
-@pytest.mark.parametrize("species", SPECIES)
-def test_light_and_position_go_where_they_say(species: str) -> None:
-    left, right = (
-        render_animals(still(species, light_azimuth=a), 64)[0].astype(float) for a in (-1.2, 1.2)
-    )
-    half = (left - right).mean(axis=(0, 2))
-    assert half[:32].mean() > 1 > -1 > half[32:].mean()
-    dark = {name: 0.0 for name in FACTORS if name.startswith("background_")}
-    middle, moved, raised = (
-        render_animals(still(species, **dark, **shift), 64)[0].astype(float).sum(axis=2)
-        for shift in ({}, {"x": 0.25}, {"y": 0.25})
-    )
-    # A shift by a whole number of pixels moves the picture, and does nothing else.
-    assert np.abs(moved[:, 8:] - middle[:, :-8]).max() <= 3
-    assert np.abs(raised[:-8] - middle[8:]).max() <= 3
-
-
-@pytest.mark.parametrize("species", SPECIES)
-def test_heads_are_large_and_keep_clear_of_left_and_right(species: str) -> None:
-    white = {name: 255.0 for name in FACTORS if name.startswith("background_")}
-    black = dict.fromkeys(white, 0.0)
-    on_white, on_black = (
-        render_animals(still(species, **colours), 64)[0].astype(int) for colours in (white, black)
-    )
-    # What hides the background is the animal.
-    alpha = 1 - (on_white - on_black).mean(axis=2) / 255
-    assert 0.36 < alpha.mean() < 0.8
-    assert alpha[:48, 0].max() < 0.5 and alpha[:48, -1].max() < 0.5
-
-
-@pytest.mark.parametrize("species", SPECIES)
-def test_eyes_stand_out(species: str) -> None:
-    pictures = all_species(seed=7, each=6)
-    pictures = pictures[pictures["species"] == species]
-    for image in render_animals(pictures, 64):
-        grey = image[16:48].mean(axis=2)
-        assert grey.min() < 40 and grey.max() > 215
-
-
-def test_species_and_coats_are_told_apart() -> None:
-    """Nearest mean colour layout classifies coats by natural and shapes by sketched images."""
-    for kind in ("natural", "sketch"):
-        known = vary(sample_animals(600, 11), kind, 0)
-        asked = vary(sample_animals(240, 12), kind, 0)
-        features = [
-            render_animals(frame.assign(yaw=frame["yaw"] * 0.3), 32)
-            .reshape(len(frame), 8, 4, 8, 4, 3)
-            .mean(axis=(2, 4))
-            .reshape(len(frame), -1)
-            for frame in (known, asked)
-        ]
-        means = np.stack([features[0][known["species"] == name].mean(axis=0) for name in SPECIES])
-        nearest = ((features[1][:, None] - means) ** 2).sum(axis=2).argmin(axis=1)
-        right = np.array(SPECIES)[nearest] == asked["species"].to_numpy()
-        assert right.mean() > 0.75, kind
+    assert (varied["style"] == (kind if kind in animals.STYLES else "natural")).all()
 
 
 def test_textures_have_no_shape_and_sketches_no_coat() -> None:
-    factors = all_species()
-    textures = vary(factors, "texture", 0)
-    one = render_animals(textures.assign(species="pig"), 64)
-    assert np.array_equal(render_animals(textures, 64), one)
-    sketches = vary(factors, "sketch", 0)
-    images = render_animals(sketches, 64)
-    assert np.array_equal(images, render_animals(sketches.assign(coat="zebra"), 64))
-    # Dark lines on light paper, nearly without colour.
-    assert 0.02 < (images.mean(axis=3) < 128).mean() < 0.2
-    assert (images.mean(axis=3) > 230).mean() > 0.7
-    assert (images.max(axis=3).astype(int) - images.min(axis=3)).max() < 20
+    texture, sketch = scenes("texture"), scenes("sketch")
+    assert np.array_equal(render("texture", texture), render("texture", texture, species="pig"))
+    images = render("sketch", sketch)
+    assert np.array_equal(images, render("sketch", sketch, coat="zebra"))
+    assert np.ptp(images, axis=3).max() < 20  # nearly without colour
 
 
-# --- primitives ----------------------------------------------------------------------------------
+# --- people: identities, and attributes in their causal order -------------------------------------
+
+PERSONAL = [*TRAITS, "Male", "rank_grey", "rank_bald", "rank_beard"]
 
 
-@pytest.mark.parametrize("size", [32, 64, 129])
-@pytest.mark.parametrize("yaw", [0.0, 0.7, 2.0])
-def test_ellipsoids_cover_the_area_of_their_silhouette(size: int, yaw: float) -> None:
-    radii = (0.7, 0.5, 0.4)
-    part = ellipsoid(view(size, yaw), (0.0, 0.0, 0.0), radii)
-    assert part is not None
-    wide = np.hypot(radii[0] * np.cos(yaw), radii[2] * np.sin(yaw))
-    area = part.coverage.sum() * (2 / size) ** 2
-    assert area == pytest.approx(np.pi * wide * radii[1], rel=0.008)
-    assert part.depth.max() == pytest.approx(
-        np.hypot(radii[0] * np.sin(yaw), radii[2] * np.cos(yaw)), rel=0.01
-    )
+def test_an_identity_depends_on_seed_and_number_alone(drawn: pd.DataFrame) -> None:
+    of = drawn.drop_duplicates("identity").set_index("identity")[PERSONAL]
+    assert (drawn.groupby("identity")[PERSONAL].nunique() == 1).all(axis=None)
+    for frame in (sample_people(900, 0, identities=40), sample_people(900, 0, 80, first=120)):
+        some = frame.drop_duplicates("identity").set_index("identity").sort_index()
+        pd.testing.assert_frame_equal(some[PERSONAL], of.loc[some.index], check_like=True)
+    assert not set(sample_people(900, 1, identities=40)["face_iris"]) & set(of["face_iris"])
+    # Numbers from another first one on are other people, in other scenes.
+    first, second = sample_people(200, 0, 20), sample_people(200, 0, 20, first=20)
+    assert set(second["identity"]) == set(range(20, 40))
+    assert not set(first["yaw"]) & set(second["yaw"])
 
 
-def test_points_and_normals_lie_on_the_ellipsoid() -> None:
-    radii, centre, tilt = np.array([0.5, 0.7, 0.4]), np.array([0.1, -0.1, 0.2]), 0.4
-    seen = View(rotation(0.5, 0.2, 0.1), np.array([0.9]), np.array([[0.05, -0.02]]), 64)
-    surface = Surface.empty(seen, roles=("muzzle",))
-    surface.add(ellipsoid(seen, tuple(centre), tuple(radii), tilt), "muzzle")
-    surface.finish()
-    inside = surface.coverage == 1
-    points = np.stack(surface.points(seen.everything), -1)[inside] - centre
-    own = rotation(0.0, tilt, 0.0)[0]
-    local = points @ own
-    assert ((local / radii) ** 2).sum(axis=1) == pytest.approx(1, abs=2e-3)
-    normal = (local / radii**2) @ own.T @ seen.turn[0].T
-    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    found = np.moveaxis(surface.normal, 0, -1)[inside]
-    assert found == pytest.approx(normal, abs=5e-3)
-    assert (surface.share["muzzle"][inside] == 1).all()
+def test_the_world_has_its_causal_shape(drawn: pd.DataFrame) -> None:
+    women, men = drawn[~drawn["Male"]], drawn[drawn["Male"]]
+    assert women["No_Beard"].all() and 0.3 < men["No_Beard"].mean() < 0.7
+    assert (women["baldness"] == 0).all() and (men["baldness"] > 0.5).any()
+    assert women["hair_length"].mean() > men["hair_length"].mean() + 0.4
+    young, old = drawn[drawn["Young"]], drawn[~drawn["Young"]]
+    assert young["age"].max() < 40 and old["age"].min() > 50
+    assert (young["hair_grey"] == 0).all() and (old["hair_grey"] > 0.4).mean() > 0.8
+    # Black hair turns to pepper and salt, other hair white: its colour is seen at any age.
+    assert abs(old["Black_Hair"].mean() - young["Black_Hair"].mean()) < 0.06
+    grey = old[old["hair_grey"] > 0.9]
+    assert grey["hair_red"][grey["Black_Hair"]].max() < 130
+    assert grey["hair_red"][~grey["Black_Hair"]].min() > 170
+    # What depends on nothing.
+    causes = [*ATTRIBUTES, "age", "hair_length", "face_skin_tone", *TRAITS[:4]]
+    free = ["yaw", "pitch", "light_azimuth", "light_strength", "cloth_red", *BACKGROUNDS[:2]]
+    correlation = drawn[[*causes, *free]].astype(float).corr().abs()
+    assert correlation.loc[causes, free].max(axis=None) < 0.06
+    assert correlation["Smiling"].drop("Smiling").max() < 0.06
 
 
-def test_balls_turn_with_the_head_to_the_viewers_right() -> None:
-    for yaw, x in ((0.0, 0.0), (0.5, 0.8 * np.sin(0.5)), (-0.5, -0.8 * np.sin(0.5))):
-        seen = view(64, yaw)
-        part = ball(seen, (0.0, 0.0, 0.8), 0.1)
-        assert part is not None
-        columns, _ = seen.grid(part.window)
-        middle = (part.coverage * columns).sum() / part.coverage.sum()
-        assert middle == pytest.approx(x, abs=0.01)
+def test_how_often_a_person_changes(drawn: pd.DataFrame) -> None:
+    someone = drawn.groupby("identity")
+    glasses = someone["Eyeglasses"].mean()
+    assert glasses[glasses > 0.5].mean() > 0.9 and glasses[glasses < 0.5].mean() < 0.07
+    assert someone["Smiling"].mean().between(0.1, 0.9).all()
+    # Everyone is seen young and old, and some dye their hair.
+    usual = someone["Young"].mean().round() == 1
+    other = (drawn["Young"] != drawn["identity"].map(usual)).mean()
+    assert 0.2 < other < 0.3 and 0.5 < usual.mean() < 0.7
+    assert not (drawn["dyed"] & ~drawn["Young"]).any()
+    natural = drawn[~drawn["dyed"]].groupby("identity")["hair_colour"]
+    assert (natural.nunique() == 1).all() and someone["hair_colour"].nunique().mean() > 1.2
 
 
-def test_rotations_are_orthogonal_and_pitch_looks_up() -> None:
-    turn = rotation(np.array([0.3, -0.7]), np.array([0.2, 0.1]), np.array([0.1, -0.1]))
-    assert np.einsum("nij,nkj->nik", turn, turn) == pytest.approx(np.stack([np.eye(3)] * 2))
-    assert np.linalg.det(turn) == pytest.approx(1)
-    assert (turn[:, 1, 2] > 0).all()
+CAUSED = {
+    "Black_Hair": {"hair_colour"},
+    "Male": {"No_Beard", "hair_length", "baldness"},
+    "Young": {"age", "hair_grey", "baldness", "dyed"},
+}
 
 
-def test_nearer_parts_win() -> None:
-    seen = view()
-    surface = Surface.empty(seen, roles=("near",))
-    surface.add(ball(seen, (0.0, 0.0, 0.6), 0.2), "near")
-    surface.add(ball(seen, (0.0, 0.0, 0.0), 0.6), "far")
-    assert surface.share["near"][0, 32, 32] == 1 and surface.share["near"][0, 32, 16] == 0
-    assert surface.depth[0, 32, 32] == pytest.approx(0.8, abs=0.01)
+@pytest.mark.parametrize("value", [False, True])
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_an_edit_and_what_it_causes(attribute: str, value: bool, drawn: pd.DataFrame) -> None:
+    before, edited = drawn.copy(), edit(drawn, attribute, value)
+    pd.testing.assert_frame_equal(drawn, before)
+    assert edited.dtypes.equals(drawn.dtypes)
+    bearded = attribute == "No_Beard" and not value
+    rows = drawn["Male"] if bearded else pd.Series(True, index=drawn.index)
+    assert (edited[attribute][rows] == value).all()
+    same = (drawn[attribute] == value) | ~rows
+    pd.testing.assert_frame_equal(edited[same], drawn[same])
+    changed = {name for name in people.FACTORS if not edited[name].equals(drawn[name])}
+    caused = CAUSED.get(attribute, set())
+    colours = {"hair_red", "hair_green", "hair_blue"} if caused else set()
+    assert changed - {attribute} <= caused | colours
+    dyed = set() if attribute == "Young" and not value else {"dyed"}  # nobody dyes old hair
+    assert caused - {"No_Beard"} - dyed <= changed or attribute == "Black_Hair"
 
 
-def test_rods_cover_the_area_of_a_capsule() -> None:
-    part = capsule(view(128), (-0.4, 0.0, 0.0), (0.4, 0.0, 0.0), (0.1, 0.1))
-    assert part is not None
-    area = part.coverage.sum() * (2 / 128) ** 2
-    assert area == pytest.approx(0.8 * 0.2 + np.pi * 0.01, rel=0.01)
+def test_edits_have_their_consequences(drawn: pd.DataFrame) -> None:
+    women, old = edit(drawn, "Male", False), edit(drawn, "Young", False)
+    assert women["No_Beard"].all() and women["hair_length"].median() > 0.6
+    assert (old["hair_grey"] > 0.4).mean() > 0.8 and (old["age"] > 50).all()
+    assert edit(drawn, "Black_Hair", True)["hair_grey"].equals(drawn["hair_grey"])
+    assert edit(women, "No_Beard", False)["No_Beard"].all()
 
 
-@pytest.mark.parametrize("profile", ["round", "pointed", "lance"])
-@pytest.mark.parametrize("yaw", np.linspace(0.0, 3.1, 8))
-def test_leaves_seen_edge_on_stay_thin(profile: str, yaw: float) -> None:
-    part = leaf(view(64, yaw), (0.0, 0.0, 0.0), (0.1, 0.8, 0.0), (0.3, 0.0, 0.0), profile)
-    assert part is not None
-    area = part.coverage.sum() * (2 / 64) ** 2
-    flat = 2 * 0.3 * 0.8
-    assert 0.02 * flat < area < flat * max(abs(np.cos(yaw)), 0.25)
-    assert all(np.isfinite(values).all() for values in (part.depth, part.along, *part.normal))
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_every_attribute_is_seen_where_it_belongs(attribute: str) -> None:
+    scenes = sample_people(60, 7).query("Male").head(16).assign(**STILL)
+    off, on = (render("people", edit(scenes, attribute, x)).astype(int) for x in (False, True))
+    changed = np.abs(on - off).mean(axis=3)
+    assert (changed > 12).sum(axis=(1, 2)).min() >= 12
+    upper, lower = changed[:, :34].sum(axis=(1, 2)), changed[:, 34:].sum(axis=(1, 2))
+    if attribute in ("No_Beard", "Smiling"):
+        assert (lower > upper).all()
+    if attribute in ("Black_Hair", "Eyeglasses", "Young"):
+        assert (upper > lower)[scenes["No_Beard"]].all()
 
 
-def test_things_out_of_sight_are_none() -> None:
-    assert ellipsoid(view(), (5.0, 0.0, 0.0), (0.3, 0.2, 0.1)) is None
-    assert ball(view(), (0.0, -5.0, 0.0), 0.3) is None
-    assert capsule(view(), (3.0, 0.0, 0.0), (4.0, 0.0, 0.0), (0.1, 0.1)) is None
-    assert leaf(view(), (3.0, 0.0, 0.0), (4.0, 0.0, 0.0), (0.0, 0.2, 0.0), "round") is None
-
-
-def test_waves_and_ramps() -> None:
-    turns = np.linspace(-3, 3, 501, dtype=np.float32)
-    assert wave(turns) == pytest.approx(np.sin(2 * np.pi * turns), abs=2e-3)
-    edge = ramp(np.array([-2.0, -0.25, 0.0, 0.5, 2.0], np.float32), 1.0)
-    assert edge == pytest.approx([0, 0.25, 0.5, 1, 1])
-
-
-# --- bad input -----------------------------------------------------------------------------------
+# --- sheets: every row changes one thing ---------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"species": "unicorn"}, "unknown species 'unicorn'.*tiger"),
-        ({"coat": "plaid"}, "unknown coat 'plaid'.*zebra"),
-        ({"style": "cubist"}, "unknown style 'cubist'.*sketch"),
-        ({"yaw": np.nan}, "'yaw'.*finite"),
-        ({"ambient": "bright"}, "'ambient'.*finite number"),
-    ],
+    ("draw", "factors"),
+    [(animals_rows, [*animals.RANGES]), (faces_rows, [*people.RANGES, *ATTRIBUTES])],
 )
-def test_bad_factors(change: dict[str, object], message: str) -> None:
-    with pytest.raises(PipelineError, match=message):
-        render_animals(sample_animals(3, 0).assign(**change), 32)
+def test_a_row_for_every_factor(draw: Callable[..., Any], factors: list[str]) -> None:
+    rows, again = (draw(16, seed=0, columns=4) for _ in range(2))
+    assert {name for name in factors if not name.startswith(("background_", "cloth_"))} < set(rows)
+    for name, row in rows.items():
+        assert row.shape == (4, 16, 16, 3) and row.dtype == np.uint8
+        assert len(np.unique(row, axis=0)) >= (4 if draw is animals_rows else 2), name
+        assert np.array_equal(row, again[name])
 
 
-def test_other_bad_input() -> None:
-    factors = sample_animals(3, 0)
-    with pytest.raises(PipelineError, match="lack pitch, coat_hue: start from sample_animals"):
-        render_animals(factors.drop(columns=["pitch", "coat_hue"]), 32)
-    with pytest.raises(PipelineError, match="15 pixels: use 16 or more"):
-        render_animals(factors, 15)
-    with pytest.raises(PipelineError, match="0 threads"):
-        render_animals(factors, 32, threads=0)
-    with pytest.raises(PipelineError, match="-1 images"):
-        sample_animals(-1, 0)
-    with pytest.raises(PipelineError, match="no variant 'cartoon'.*stylized"):
-        vary(factors, "cartoon", 0)
-    with pytest.raises(PipelineError, match="lack coat"):
-        vary(factors.drop(columns="coat"), "texture", 0)
+def test_a_row_changes_what_it_says() -> None:
+    """Light and coat leave the background alone, and the background leaves the head alone."""
+    corner, middle = (slice(None, 3), slice(None, 3)), (slice(14, 20), slice(14, 20))
+    rows = animals_rows(32, seed=0, columns=4)
+    spread = {name: row.astype(int).std(axis=0) for name, row in rows.items()}
+    for name, found in spread.items():
+        if name.startswith(("light", "ambient", "coat")):
+            assert found[corner].max() == 0 < found.max(), name
+    assert spread["background"][middle].max() == 0
+    assert spread["background"][corner].min() > 0

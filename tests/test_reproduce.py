@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -10,16 +9,15 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent import futures
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from settings import change
 
 from pipeline import paths, reproduce
 from pipeline.errors import PipelineError
-from pipeline.params import load_params
 from pipeline.reporting import report
 from pipeline.reproduce import (
     JOB_MIB,
@@ -33,6 +31,7 @@ from pipeline.reproduce import (
     run_stages,
     stage_graph,
 )
+from pipeline.storage import read_json
 
 ROOT = Path(__file__).resolve().parents[1]
 GRAPH = {
@@ -43,20 +42,35 @@ GRAPH = {
     "figure": frozenset({"t"}),
 }
 
-# Each of two stages waits for the other to have begun.
-MEET = (
-    "import pathlib, sys, time; mine, other = sys.argv[1:]; pathlib.Path(mine).write_text('');\n"
-    "for _ in range(600):\n"
-    "    if pathlib.Path(other).exists(): break\n"
-    "    time.sleep(0.1)\n"
-    "else: sys.exit('alone')\n"
-)
+MEET = """
+import pathlib, sys, time
+mine, other = map(pathlib.Path, sys.argv[1:])
+mine.touch()
+for _ in range(600):
+    if other.exists(): break
+    time.sleep(0.1)
+else: sys.exit("alone")
+"""
+"""Each of two stages waits for the other to have begun."""
 
-TRAIN = (
-    "import sys; from pipeline.training.log import TrainingLog\n"
-    "log = TrainingLog(None, sys.argv[1]); log.start(20, 0, [])\n"
-    "print('nothing to show'); log.record({'step': 20, 'loss': 1.0}, 20)\n"
-)
+WAIT = """
+import pathlib, time
+try:
+    pathlib.Path("left.begun").touch()
+    time.sleep(90)
+except KeyboardInterrupt:
+    pathlib.Path("left.saved").touch()
+    raise
+"""
+
+TRAIN = """
+import sys
+from pipeline.training.log import TrainingLog
+log = TrainingLog(None, sys.argv[1])
+log.start(20, 0, [])
+print("nothing to show")
+log.record({"step": 20, "loss": 1.0}, 20)
+"""
 
 
 @pytest.mark.parametrize(
@@ -91,7 +105,7 @@ def test_the_longest_way_to_the_end_is_most_urgent() -> None:
         (22, SHORT + 1.0, 2, 1),
     ],
 )
-def test_short_stages_are_handed_on_together(
+def test_short_stages_share_a_call_of_dvc(
     count: int, seconds: float, jobs: int, found: int
 ) -> None:
     ready = [str(number) for number in range(count)]
@@ -141,10 +155,13 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     }
 
 
-def write(commands: dict[str, str]) -> None:
-    needs = {"first": [], "left": ["first"], "right": ["first"], "last": ["left", "right"]}
+NEEDS = {"left": ["first"], "right": ["first"], "last": ["left", "right"]}
+
+
+def write(commands: dict[str, str], needs: dict[str, list[str]] = NEEDS) -> None:
     stages = {
-        name: {"cmd": commands[name], "deps": needs[name], "outs": [name]} for name in commands
+        name: {"cmd": command, "deps": needs.get(name, []), "outs": [name]}
+        for name, command in commands.items()
     }
     Path("dvc.yaml").write_text(json.dumps({"stages": stages}))
 
@@ -163,14 +180,10 @@ def test_independent_stages_run_at_the_same_time(commands: dict[str, str]) -> No
     assert "up to date" in said.stdout
 
 
-def test_a_failure_among_several_is_told(
+def test_a_failure_among_several_is_named(
     commands: dict[str, str], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    stages = {
-        name: {"cmd": f"test {name} != b && echo {name} > {name}", "outs": [name]}
-        for name in "abcd"
-    }
-    Path("dvc.yaml").write_text(json.dumps({"stages": stages}))
+    write({name: f"test {name} != b && echo {name} > {name}" for name in "abcd"}, {})
     with pytest.raises(PipelineError, match="one of the stages a, b failed.*again"):
         run(jobs=1)
     assert "failed to reproduce 'b'" in capfd.readouterr().err
@@ -211,11 +224,7 @@ def test_progress_is_shown_now_and_then(
 ) -> None:
     Path("train.py").write_text(TRAIN)
     names = {"a": "a", "b": "b", "c": "c", "d": "004750"}  # what a stage calls its training
-    stages = {
-        name: {"cmd": f"python train.py {training} && echo > {name}", "outs": [name]}
-        for name, training in names.items()
-    }
-    Path("dvc.yaml").write_text(json.dumps({"stages": stages}))
+    write({name: f"python train.py {names[name]} && echo > {name}" for name in names}, {})
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setattr(reproduce, "PAUSE", pause)
     run(jobs=1)
@@ -237,28 +246,19 @@ def test_progress_is_shown_now_and_then(
 def test_an_interruption_reaches_the_stages(
     commands: dict[str, str], ignored: list[int], sent: list[int], code: int
 ) -> None:
-    # One process, for a shell that is interrupted between two commands goes on with the second.
-    Path("left.py").write_text(
-        "import pathlib, time\n"
-        "try:\n"
-        "    pathlib.Path('left.begun').touch()\n"
-        "    time.sleep(90)\n"
-        "except KeyboardInterrupt:\n"
-        "    pathlib.Path('left.saved').touch()\n"
-        "    raise\n"
-    )
-    commands["left"] = "exec python left.py"
-    write(commands)
-    program = (
-        "import signal\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # the tests themselves may ignore it
-        f"for number in {[int(number) for number in ignored]}:\n"
-        "    signal.signal(number, signal.SIG_IGN)\n"
-        "from pipeline.cli import report_errors\n"
-        "from tests.test_reproduce import run\n"
-        "with report_errors(): run(2)\n"
-    )
+    Path("left.py").write_text(WAIT)
+    # One process: a shell that is interrupted between two commands goes on with the second.
+    write(commands | {"left": "exec python left.py"})
+    program = f"""
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests themselves may ignore it
+for number in {[int(number) for number in ignored]}:
+    signal.signal(number, signal.SIG_IGN)
+from pipeline.cli import report_errors
+from pipeline.reproduce import run_stages, stage_graph
+with report_errors(): run_stages(stage_graph(), {{}}, 2, 1)
+"""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen([sys.executable, "-c", program], env=environment) as process:
         for _ in range(600):
@@ -273,7 +273,7 @@ def test_an_interruption_reaches_the_stages(
     assert Path("left.saved").exists()
 
 
-def test_an_interruption_after_the_last_stage_is_told(
+def test_an_interruption_after_the_last_stage_is_raised(
     commands: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(running: Any, return_when: str) -> None:
@@ -286,37 +286,29 @@ def test_an_interruption_after_the_last_stage_is_told(
         run(jobs=2)
 
 
-SMALL = {
-    "code": {
-        "cmd": "head -n 1 given > code && echo code >> ran",
-        "deps": ["given"],
-        "outs": ["code"],
-    },
-    "rows": {"cmd": "echo 1 > rows && echo rows >> ran", "outs": ["rows"]},
-    "prepare": {
-        "foreach": ["digits", "faces"],
-        "do": {
-            "cmd": "cp code ${item} && echo ${item} >> ran",
-            "deps": ["code", "given-${item}"],
-            "outs": ["${item}"],
-        },
-    },
-}
+SMALL = """
+stages:
+  plan: {cmd: head -n 1 given > plan && echo plan >> ran, deps: [given], outs: [plan]}
+  prepare:
+    foreach: [digits, faces]
+    do:
+      cmd: cp plan ${item} && echo ${item} >> ran
+      deps: [plan, "given-${item}"]
+      outs: ["${item}"]
+"""
 """Stages that say in the file `ran` that they ran."""
 
 
 @pytest.fixture
 def small(
-    commands: dict[str, str], repository: Path, monkeypatch: pytest.MonkeyPatch
+    commands: dict[str, str], project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[], list[str]]:
-    """A small graph beside the real settings; `small()` reproduces it: what ran, page included."""
-    shutil.copy(repository / "params.yaml", ".")
-    shutil.copytree(repository / "scales", "scales")
-    Path("dvc.yaml").write_text(json.dumps({"stages": SMALL}))
+    """A small graph and the real settings; `small()` reproduces it: what ran, page included."""
+    Path("dvc.yaml").write_text(SMALL)
     for name in ("given", "given-digits", "given-faces"):
         Path(name).write_text("1\n")
 
-    def write_report(root: Path) -> None:
+    def write_report(root: Path, _: Any) -> None:
         for page in PAGES:
             (root / page).parent.mkdir(exist_ok=True)
             (root / page).write_text("")
@@ -334,11 +326,6 @@ def small(
     return run
 
 
-def choose_scale(scale: str) -> None:
-    text = re.sub(r"(?m)^scale: \w+$", f"scale: {scale}", Path("params.yaml").read_text())
-    Path("params.yaml").write_text(text)
-
-
 @pytest.mark.parametrize(
     ("device", "gpu", "jobs"),
     [("cpu", True, 2), ("auto", False, 2), ("auto", True, 1), ("cuda", True, 1)],
@@ -348,16 +335,15 @@ def test_stages_share_a_cpu_but_no_gpu(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     monkeypatch.setattr(reproduce, "available_cores", lambda: 8)
-    assert reproduce._default_jobs(replace(load_params(ROOT), device=device)) == jobs
+    assert reproduce._default_jobs(device) == jobs
     monkeypatch.setattr(reproduce, "available_cores", lambda: 1)
-    assert reproduce._default_jobs(replace(load_params(ROOT), device=device)) == 1
+    assert reproduce._default_jobs(device) == 1
 
 
-@pytest.mark.parametrize("jobs", ["0", "-1"])
 def test_no_jobs_are_refused(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], jobs: str
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["reproduce", "--jobs", jobs])
+    monkeypatch.setattr(sys, "argv", ["reproduce", "--jobs", "0"])
     with pytest.raises(SystemExit):
         reproduce.main()
     assert "--jobs must be at least 1" in capsys.readouterr().err
@@ -366,8 +352,10 @@ def test_no_jobs_are_refused(
 def test_a_second_run_only_looks(
     small: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    choose_scale("smoke")
-    assert sorted(small()) == ["code", "digits", "faces", "page", "rows"]
+    change(Path(), "params.yaml", "scale", "smoke")
+    assert sorted(small()) == ["digits", "faces", "page", "plan"]
+    whole = read_json(paths.costs("smoke"))
+    assert whole["wall"]["stages"] == 3 and whole["wall"]["jobs"] == 1
     asked = []
     ask = reproduce._dvc
     with monkeypatch.context() as patch:
@@ -380,27 +368,36 @@ def test_a_second_run_only_looks(
     PAGES[0].unlink()
     assert small() == ["page"]
     costs, later = paths.costs("smoke"), PAGES[0].stat().st_mtime + 10
-    costs.parent.mkdir()
-    costs.write_text("{}")
     os.utime(costs, (later, later))  # a stage ran after the report was written
     assert small() == ["page"]
     for page in PAGES:
         os.utime(page, (later, later))
     Path("given").write_text("1\nand what no stage is about\n")
-    assert small() == ["code", "page"]
+    assert small() == ["plan", "page"]
+    Path("given-digits").write_text("2\n")
+    assert small() == ["digits", "page"]
+    assert read_json(costs) == whole  # the wall time is that of a whole run
 
 
-def test_raw_data_that_are_missing_end_the_run_before_it_begins(
+def test_settings_and_raw_data_are_looked_at_before_a_run_begins(
     small: Callable[[], list[str]], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    choose_scale("paper")
-    with pytest.raises(SystemExit) as caught:
-        small()
-    assert caught.value.code == 1
-    said = capfd.readouterr().err
-    assert said.startswith("error: scales/paper.yaml names folders or files that are not there: ")
-    assert "data/raw/celeba (prepare.faces.folder)" in said and said.count("\n") == 1
-    assert Path("ran").read_text().split() == ["code", "rows"]
+    def refused() -> str:
+        with pytest.raises(SystemExit) as caught:
+            small()
+        said = capfd.readouterr().err
+        assert caught.value.code == 1
+        assert said.startswith("error: ") and said.count("\n") == 1
+        return said
+
+    change(Path(), "params.yaml", "scale", "paper")
+    change(Path(), "scales/paper.yaml", "train_cinn.default.stpes", 1)
+    assert "train_cinn.default.stpes" in refused()
+    assert Path("ran").read_text() == ""
+
+    shutil.copy(ROOT / "scales/paper.yaml", "scales")
+    assert "data/raw/celeba (prepare.faces.folder)" in refused()
+    assert Path("ran").read_text().split() == ["plan"]
 
     folder = Path("data/raw/celeba")
     folder.mkdir(parents=True)

@@ -1,31 +1,25 @@
-"""The semantic INN: what pairs say about a concept's size, and where training puts it."""
+"""The semantic INN: what pairs say about a concept's size, where training puts it, and pairs."""
 
-import dataclasses
 import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from scipy.stats import chisquare
 from torch import Tensor
+from training import normal, run_in
 
+from pipeline.config.settings import TrainSemanticSettings
+from pipeline.datasets.pairs import PairSampler
 from pipeline.errors import PipelineError
 from pipeline.evaluation.encoding import factors_of
 from pipeline.evaluation.probes import probe_values
-from pipeline.params import TrainSemanticParams, load_params
-from pipeline.runtime import make_fabric
-from pipeline.training.checkpoints import CheckpointFolder
-from pipeline.training.log import TrainingLog
+from pipeline.models.inn import SemanticINN
+from pipeline.training.run import TrainingRun
 from pipeline.training.semantic import concept_scores, factor_sizes, train_semantic_inn
 
 ROWS, GROUPS = 20_000, 4_000
-
-
-def normal(*shape: int, seed: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-# --- scores --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.5])
@@ -39,28 +33,10 @@ def test_scores_are_the_correlations_within_pairs(noise: float) -> None:
     posterior = (mean * scale + shift, (noise * scale.square()).expand(ROWS, 5).contiguous())
     concepts = {"thing": groups, "chance": torch.arange(ROWS) // (ROWS // GROUPS)}
     scores = concept_scores(posterior, concepts, seed=0)
-    assert scores.keys() == concepts.keys()
     assert scores["thing"] == pytest.approx(float(share.sum()) / (1 + noise), abs=0.08)
     assert scores["chance"] == pytest.approx(0, abs=0.08)
-
-
-def test_scores_follow_from_their_seed() -> None:
-    groups = torch.arange(60) % 6
-    posterior = (normal(60, 3, seed=0), torch.ones(60, 3))
-    first, again, other = (
-        concept_scores(posterior, {"thing": groups}, seed=seed, pairs=200) for seed in (0, 0, 1)
-    )
-    assert first == again != other
-
-
-# --- sizes ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("concepts", [1, 2, 5])
-def test_equal_scores_at_the_maximum_share_equally_with_the_residual(concepts: int) -> None:
-    dimensions = 12 * (concepts + 1)
-    scores = {f"concept{i}": float(dimensions) for i in range(concepts)}
-    assert factor_sizes(scores, dimensions) == dict.fromkeys(scores, 12)
+    few = [concept_scores(posterior, concepts, seed=seed, pairs=200) for seed in (0, 0, 1)]
+    assert few[0] == few[1] != few[2]
 
 
 @pytest.mark.parametrize("dimensions", [8, 64, 1000])
@@ -68,43 +44,26 @@ def test_equal_scores_at_the_maximum_share_equally_with_the_residual(concepts: i
 def test_sizes_follow_scores_and_saturate_nowhere(
     shares: tuple[float, ...], dimensions: int
 ) -> None:
+    """exp lies between exp(-1) and e: no factor is more than e^2 times as large as another, however
+    many dimensions there are, and the residual is never smaller than a factor."""
     scores = {f"concept{i}": share * dimensions for i, share in enumerate(shares)}
     sizes = factor_sizes(scores, dimensions)
     assert list(sizes) == list(scores)
-    residual = dimensions - sum(sizes.values())
-    # exp lies between exp(-1) and e: no factor is more than e^2 times as large as another, however
-    # many dimensions there are, and the residual is never smaller than a factor.
-    assert min(sizes.values()) >= 1 and residual >= max(sizes.values())
+    assert dimensions - sum(sizes.values()) >= max(sizes.values())
     by_score = sorted(scores, key=scores.__getitem__)
     assert [sizes[name] for name in by_score] == sorted(sizes.values())
     total = math.e + sum(math.exp(share) for share in shares)
     for name, share in zip(scores, shares, strict=True):
         exact = dimensions * math.exp(share) / total
-        assert exact - 1 < sizes[name] <= max(1, exact)
+        assert sizes[name] >= 1 and exact - 1 < sizes[name] <= max(1, exact)
+    assert factor_sizes({"a": 24.0}, 24) == {"a": 12}  # as large as the residual
+    assert factor_sizes(dict.fromkeys("abcd", 0.0), 5) == dict.fromkeys("abcd", 1)
 
 
-def test_every_concept_gets_a_dimension() -> None:
-    assert factor_sizes({"a": 0.0, "b": 0.0, "c": 0.0, "d": 0.0}, 5) == dict.fromkeys("abcd", 1)
-
-
-# --- training ------------------------------------------------------------------------------------
-
-SETTINGS = dataclasses.replace(
-    load_params(Path(__file__).resolve().parents[1]).settings.train_semantic["digits"],
-    steps=300,
-    batch_size=128,
-    learning_rate=5e-3,
-    blocks=4,
-    width=24,
-    depth=1,
-    weight_decay=0.0,
-    rho=0.9,
-    factors=("thing",),
-    weights={"thing": 1.0},
-    sizes="auto",
-    validate_every=100,
-    patience=10,
-)
+SETTINGS = TrainSemanticSettings(
+    steps=300, batch_size=128, learning_rate=5e-3, blocks=4, width=24, depth=1, weight_decay=0.0,
+    factors=("thing",), validate_every=100,
+)  # fmt: skip
 
 
 def made_up(groups: Tensor, seed: int) -> tuple[tuple[Tensor, Tensor], Tensor]:
@@ -117,49 +76,58 @@ def made_up(groups: Tensor, seed: int) -> tuple[tuple[Tensor, Tensor], Tensor]:
 
 
 def train(
-    groups: Tensor, settings: TrainSemanticParams, folder: Path, held_out_groups: int = 200
-) -> tuple[Any, Any]:
-    posterior, concept = made_up(groups, seed=0)
+    run: TrainingRun, groups: Tensor, held_out_groups: int = 200, **changes: Any
+) -> tuple[SemanticINN, Any]:
     held_out = torch.arange(600) % held_out_groups
-    validation, truth = made_up(held_out, seed=10)
-    model, result = train_semantic_inn(
-        posterior,
-        {"thing": groups},
-        validation,
-        {"thing": held_out},
-        {"thing": 2},
-        settings,
-        seed=0,
-        fabric=make_fabric("cpu"),
-        checkpoints=CheckpointFolder(folder / "checkpoints"),
-        log=TrainingLog(None, "e"),
-    )
-    factors = [model.split(factors_of(model, part)) for part in (posterior, validation)]
-    read = {
-        name: probe_values(
-            factors[0][name].numpy(), concept.numpy(), factors[1][name].numpy(), truth.numpy()
-        )
-        for name in model.factors
-    }
-    return result, read
+    settings = SETTINGS.model_copy(update=changes)
+    data = [made_up(groups, 0)[0], {"thing": groups}, made_up(held_out, 10)[0], {"thing": held_out}]
+    return train_semantic_inn(*data, {"thing": 2}, settings, run)
 
 
-@pytest.mark.parametrize("groups", [1000, 12], ids=["partners are drawn", "a batch has pairs"])
-def test_training_puts_a_concept_into_its_factor(groups: int, tmp_path: Path) -> None:
-    result, read = train(torch.arange(4000) % groups, SETTINGS, tmp_path)
+@pytest.mark.parametrize("count", [1000, 12], ids=["partners are drawn", "a batch has pairs"])
+def test_training_puts_a_concept_into_its_factor(count: int, tmp_path: Path) -> None:
+    groups, held_out = torch.arange(4000) % count, torch.arange(600) % 200
+    model, result = train(run_in(tmp_path), groups)
     losses = [entry["validation/loss"] for entry in result.history if "validation/loss" in entry]
     assert losses[-1] < losses[0]
+    (train_set, concept), (test_set, truth) = made_up(groups, seed=0), made_up(held_out, seed=10)
+    fit, test = (model.split(factors_of(model, posterior)) for posterior in (train_set, test_set))
+    values = concept.numpy(), truth.numpy()
+    read = {n: probe_values(fit[n].numpy(), values[0], test[n].numpy(), values[1]) for n in fit}
     assert set(read) == {"residual", "thing"}
     assert read["thing"] > 0.8 and read["residual"] < 0.2
 
 
-def test_a_factor_without_pairs_is_told(tmp_path: Path) -> None:
-    with pytest.raises(
-        PipelineError, match="the concept 'thing' has only one image with the value"
+def test_a_factor_without_pairs(tmp_path: Path) -> None:
+    for rows, count, match in (
+        (torch.arange(4000), 200, "'thing' has only one image"),
+        (torch.arange(4000) % 12, 600, "no two of the 600 validation images .* 'thing'"),
     ):
-        train(torch.arange(4000), dataclasses.replace(SETTINGS, steps=1), tmp_path)
+        with pytest.raises(PipelineError, match=match):
+            train(run_in(tmp_path), rows, held_out_groups=count, steps=1)
 
 
-def test_a_factor_without_held_out_pairs_is_told(tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match="no two of the 600 validation images share the conce"):
-        train(torch.arange(4000) % 12, SETTINGS, tmp_path, held_out_groups=600)
+SHAPES = torch.tensor([7, -3, 7, 7, 40, -3, 40, 7, 40, 40, 40, -3])  # of 4, 3 and 5 rows
+LARGE = torch.arange(100_000) % 2
+
+
+def draw(rows: Tensor, seed: int = 0, groups: Tensor = SHAPES) -> Tensor:
+    return PairSampler("shape", groups).draw(rows, torch.Generator().manual_seed(seed))
+
+
+def test_partners_are_the_other_rows_of_a_group_all_equally_likely() -> None:
+    for groups in (SHAPES, torch.tensor([5, 1, 1, 5]), LARGE):
+        rows = torch.arange(len(groups)).repeat(2)
+        partners = draw(rows, groups=groups)
+        assert (partners != rows).all() and torch.equal(groups[partners], groups[rows])
+    for row in range(len(SHAPES)):
+        counts = draw(torch.full((3000,), row), seed=row).bincount(minlength=len(SHAPES))
+        others = (SHAPES[row] == SHAPES) & (torch.arange(len(SHAPES)) != row)
+        assert chisquare(counts[others].numpy()).pvalue > 1e-3
+    drawn = draw(torch.arange(100_000), groups=LARGE)
+    assert chisquare(torch.bincount(drawn // 10_000).numpy()).pvalue > 1e-3
+    rows = torch.arange(len(SHAPES)).repeat(20)
+    assert torch.equal(draw(rows, seed=1), draw(rows, seed=1))
+    assert not torch.equal(draw(rows, seed=1), draw(rows, seed=2))
+    with pytest.raises(PipelineError, match="'shape' .* the value 9"):
+        PairSampler("shape", torch.tensor([4, 9, 4, 4]))

@@ -10,47 +10,51 @@ import pytest
 import torch
 
 from pipeline import paths
+from pipeline.config.rows import LayerRow, Rows
+from pipeline.config.settings import TrainCinnSettings
 from pipeline.datasets.features import load_posterior, load_representations, representations_file
+from pipeline.evaluation.likelihood import recover_invariances
+from pipeline.models.cinn import load_cinn
 from pipeline.models.inn import SemanticINN
-from pipeline.models.loading import load_cinn
-from pipeline.params import load_params
-from pipeline.storage import read_json, write_json, write_npy, write_safetensors
-from pipeline.training.cinn import recover_invariances
+from pipeline.storage import read_json, write_json, write_npy
+from pipeline.training.run import write_model
 
-ITEM, FEATURES, STEPS = "squeezenet-fire8", 6, [0, 40]
+ITEM, DATASET, DIMENSIONS, STEPS = "net-layer", "things", 6, [0, 40]
+SIZE = {"blocks": 2, "width": 8, "depth": 1}
+SETTINGS = TrainCinnSettings(
+    start="semantic", steps=4, batch_size=32, learning_rate=1e-3, validate_every=2, **SIZE
+)
+FEATURES = paths.features(ITEM)
 
 
 def write_inputs() -> None:
     """What train_cinn reads, of made-up data, in the current folder."""
-    layer = load_params().layers[ITEM]
-    encoded, features = paths.posteriors(layer.dataset), paths.representations(layer.features, ITEM)
+    row = LayerRow(network="net", dataset=DATASET, module="layer")
+    plan = {"scale": "smoke", "seed": 3, "settings": SETTINGS.model_dump(mode="json")}
+    plan |= {"rows": Rows(layers={ITEM: row}).model_dump(mode="json"), "related": {}}
+    write_json(paths.plan("train_cinn", ITEM), plan)
     random = np.random.default_rng(0)
     for split, count in (("train", 300), ("validation", 60)):
-        mean = random.standard_normal((count, FEATURES), dtype=np.float32)
-        write_npy(encoded / f"{split}-mean.npy", mean)
-        write_npy(encoded / f"{split}-variance.npy", np.full_like(mean, 1e-8))
+        mean = random.standard_normal((count, DIMENSIONS), dtype=np.float32)
+        for name, values in (("mean", mean), ("variance", np.full_like(mean, 1e-8))):
+            write_npy(paths.posteriors(DATASET) / f"{split}-{name}.npy", values)
         for step in STEPS:
             z = random.standard_normal((count, 5, 1, 1)).astype(np.float16)
-            write_npy(representations_file(features, step, split), z)
-    write_json(features / "config.json", {"steps": STEPS})
-    size = {"blocks": 2, "width": 8, "depth": 1}
-    e, semantic = SemanticINN(FEATURES, {"thing": 2}, **size), paths.semantic(layer.dataset)
-    write_safetensors(semantic / "model.safetensors", e.state_dict())
-    config = {"features": FEATURES, "factors": [["thing", 2]], **size}
-    write_json(semantic / "config.json", config)
+            write_npy(representations_file(FEATURES, step, split), z)
+    write_json(FEATURES / "config.json", {"steps": STEPS})
+    e = SemanticINN(DIMENSIONS, {"thing": 2}, **SIZE)
+    config = {"features": DIMENSIONS, "factors": [["thing", 2]], **SIZE}
+    write_model(paths.semantic(DATASET), e, config)
 
 
-def files(folder: Path) -> set[str]:
-    found = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix() for path in found}
+def files(folder: Path) -> set[Path]:
+    return {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.slow
 def test_two_processes_run_a_stage(
     project: Path, repository: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    text = (project / "params.yaml").read_text()
-    (project / "params.yaml").write_text(text.replace("scale: laptop", "scale: smoke"))
     write_inputs()
     before = files(project)
     scratch = tmp_path_factory.mktemp("scratch")
@@ -63,27 +67,24 @@ def test_two_processes_run_a_stage(
         text=True,
     )
     assert run.returncode == 0, run.stderr
-
-    layer = load_params().layers[ITEM]
-    made, parts = paths.cinn(layer.features, ITEM), [f"step-{step:06d}" for step in STEPS]
+    made, parts = paths.cinn(ITEM), [f"step-{step:06d}" for step in STEPS]
     log = paths.training("smoke", "train_cinn", ITEM)
-    outputs = {str(made / f"{part}.safetensors") for part in parts}
-    outputs |= {str(made / name) for name in ("config.json", "calibration.json")}
-    outputs |= {str(paths.metrics("smoke", f"train_cinn-{ITEM}")), str(paths.costs("smoke"))}
+    metrics, costs = paths.training_metrics("smoke", "train_cinn", ITEM), paths.costs("smoke")
+    outputs = {made / f"{part}.safetensors" for part in parts}
+    outputs |= {made / "config.json", made / "calibration.json", metrics, costs}
     new = files(project) - before
-    curves = {name for name in new if Path(name).is_relative_to(log)}
+    curves = {path for path in new if path.is_relative_to(log)}
     assert new - curves == outputs
-    assert {Path(name).relative_to(log).parts[0] for name in curves} == set(parts)
+    assert {path.relative_to(log).parts[0] for path in curves} == set(parts)
     assert not list((project / ".checkpoints").iterdir())
     assert not files(scratch) and not list(scratch.glob("tmp*"))
-
-    assert set(read_json(paths.costs("smoke"))) == {f"train_cinn@{ITEM}"}
+    assert set(read_json(costs)) == {f"train_cinn@{ITEM}"}
     config, calibration = read_json(made / "config.json"), read_json(made / "calibration.json")
-    assert read_json(paths.metrics("smoke", f"train_cinn-{ITEM}")) == {"calibration": calibration}
-    posterior = load_posterior(paths.posteriors(layer.dataset), "validation")
+    assert read_json(metrics) == {"calibration": calibration}
+    posterior = load_posterior(paths.posteriors(DATASET), "validation")
     for step, part, entry in zip(STEPS, parts, calibration, strict=True):
         model = load_cinn(config["model"], made / f"{part}.safetensors")
-        z = load_representations(paths.representations(layer.features, ITEM), step, "validation")
+        z = load_representations(FEATURES, step, "validation")
         with torch.no_grad():
             loss = recover_invariances(model, posterior, z, "cpu")[1].mean()
         assert entry["step"] == step and entry["loss"] == pytest.approx(float(loss), abs=1e-2)

@@ -1,6 +1,7 @@
 """Writes are atomic and deterministic; damaged or missing files end in one sentence."""
 
 import errno
+import io
 import os
 import subprocess
 import sys
@@ -128,58 +129,40 @@ def test_tensors_that_share_memory(tmp_path: Path) -> None:
     assert torch.equal(storage.read_tensors(tmp_path / "a")["half"], base[:2])
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_json_refuses_what_is_no_number(tmp_path: Path, value: float) -> None:
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: storage.write_json(path, {"x": float("nan")}),
+        lambda path: storage.write_json(path, {"x": float("inf")}),
+        lambda path: storage.write_npz(path, good=np.ones(2), bad=np.array([{}, None])),
+    ],
+    ids=["nan", "inf", "objects"],
+)
+def test_what_a_format_does_not_have_is_refused(
+    tmp_path: Path, write: Callable[[Path], None]
+) -> None:
     with pytest.raises(ValueError):
-        storage.write_json(tmp_path / "a.json", {"x": value})
+        write(tmp_path / "a")
     assert not list(tmp_path.iterdir())
-
-
-def test_objects_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError):
-        storage.write_npz(tmp_path / "a.npz", good=np.ones(2), bad=np.array([{}, None]))
-    assert not list(tmp_path.iterdir())
-
-
-class FullDisk:
-    """Stands for a file on a full disk: takes some bytes, then none."""
-
-    def __init__(self, file: Any) -> None:
-        self.file, self.room = file, 10
-
-    def write(self, data: bytes) -> int:
-        self.room -= memoryview(data).nbytes
-        if self.room < 0:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return self.file.write(data)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.file, name)
-
-    def __enter__(self) -> "FullDisk":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-
-
-def full_disk(path: Path, mode: str) -> FullDisk:
-    return FullDisk(open(path, mode))  # noqa: SIM115
 
 
 @pytest.mark.parametrize("kind", WRITERS)
 def test_a_failing_write_leaves_the_old_file(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    class FullDisk(io.FileIO):
+        """Takes some bytes, then none."""
+
+        def write(self, data: Any) -> int:
+            if self.tell() + memoryview(data).nbytes > 10:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
     path = tmp_path / "result"
     path.write_bytes(b"old")
-    if kind == "text":
-        failing: Callable[[Path], None] = lambda path: storage.write_text(path, "x" * 100)  # noqa: E731
-    else:
-        failing = WRITERS[kind]
-    monkeypatch.setattr(storage, "open", full_disk, raising=False)
+    monkeypatch.setattr(storage, "open", FullDisk, raising=False)
     with pytest.raises(PipelineError, match="cannot write result in .*No space left on device"):
-        failing(path)
+        storage.write_text(path, "x" * 100) if kind == "text" else WRITERS[kind](path)
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["result"]
 
@@ -201,41 +184,38 @@ def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
         pass
 
 
-def test_new_folder_replaces_the_old_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_new_folder_replaces_the_old_one_unless_it_fails(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
     target = tmp_path / "deep" / "target"
     for name in ("first", "second"):
         with storage.new_folder(target) as folder:
             assert folder.parent == target.parent
             (folder / name).write_text(name)
         assert os.listdir(target) == [name]
-    assert os.listdir(tmp_path / "deep") == ["target"]
-
-
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_new_folder_keeps_the_old_one_on_failure(
-    tmp_path: Path, error: type[BaseException]
-) -> None:
-    target = tmp_path / "target"
-    target.mkdir()
-    (target / "old").write_text("")
     with pytest.raises(error), storage.new_folder(target) as folder:
         (folder / "new").write_text("")
         raise error
-    assert os.listdir(target) == ["old"]
-    assert os.listdir(tmp_path) == ["target"]
+    assert os.listdir(target) == ["second"]
+    assert os.listdir(tmp_path / "deep") == ["target"]
 
 
 @pytest.mark.parametrize("kind", ["folder", "file"])
 @pytest.mark.parametrize("leftover", [".target.partial", ".target.old"])
 def test_new_folder_removes_a_leftover(tmp_path: Path, leftover: str, kind: str) -> None:
-    if kind == "file":
-        (tmp_path / leftover).write_text("")
-    else:
-        (tmp_path / leftover).mkdir()
-        (tmp_path / leftover / "half").write_text("")
+    make(tmp_path / leftover, kind)
     with storage.new_folder(tmp_path / "target") as folder:
         assert not list(folder.iterdir())
     assert os.listdir(tmp_path) == ["target"]
+
+
+def make(path: Path, kind: str) -> None:
+    """A file, or a folder with one."""
+    if kind == "folder":
+        path.mkdir()
+        path /= "old"
+    path.write_text("old")
 
 
 @pytest.mark.parametrize("kind", ["file", "link", "link to nothing"])
@@ -262,11 +242,7 @@ def test_new_folder_restores_what_it_cannot_replace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, error: type[BaseException]
 ) -> None:
     target = tmp_path / "target"
-    if kind == "file":
-        target.write_text("old")
-    else:
-        target.mkdir()
-        (target / "old").write_text("old")
+    make(target, kind)
     rename = Path.rename
 
     def refuse(self: Path, to: Path) -> Path:
@@ -304,23 +280,17 @@ def test_another_process_leaves_nothing(
 
 
 @pytest.mark.parametrize("kind", READERS)
-def test_a_missing_file_is_named(tmp_path: Path, kind: str) -> None:
-    with pytest.raises(PipelineError, match=f"{tmp_path}/nothing is missing; `dvc repro`"):
-        READERS[kind](tmp_path / "nothing")
-
-
-@pytest.mark.parametrize("kind", READERS)
 @pytest.mark.parametrize("damage", ["truncated", "foreign", "empty"])
-def test_a_damaged_file_is_named(tmp_path: Path, kind: str, damage: str) -> None:
+def test_a_missing_or_damaged_file_is_named(tmp_path: Path, kind: str, damage: str) -> None:
     path = tmp_path / "file"
-    WRITERS[kind](path)
-    data = path.read_bytes()
-    path.write_bytes(
-        {"truncated": data[: len(data) // 2], "foreign": b"x" * 99, "empty": b""}[damage]
-    )
-    with pytest.raises(PipelineError, match=f"{tmp_path}/file is damaged .*delete it and run") as e:
+    with pytest.raises(PipelineError, match=f"{path} is missing; `dvc repro`"):
         READERS[kind](path)
-    assert "\n" not in str(e.value)
+    WRITERS[kind](path)
+    half = path.read_bytes()[: path.stat().st_size // 2]
+    path.write_bytes({"truncated": half, "foreign": b"x" * 99, "empty": b""}[damage])
+    with pytest.raises(PipelineError, match=f"{path} is damaged .*delete it and run") as error:
+        READERS[kind](path)
+    assert "\n" not in str(error.value)
 
 
 def test_pickles_are_not_read(tmp_path: Path) -> None:

@@ -1,240 +1,186 @@
-"""Published weights: recognised by their SHA-256, never unpickled before."""
+"""Published weights: recognised by their SHA-256, unpickled only then, and used by the stage."""
 
 import hashlib
-import inspect
 import pickle
+import pkgutil
 from collections import OrderedDict
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
+from networks import make_task, write_data
 from torch import nn
 
+import pipeline.networks
 from pipeline import paths
-from pipeline.datasets.animals import prepare_animals
-from pipeline.datasets.splits import load_split
+from pipeline.config.rows import NetworkRow
 from pipeline.errors import PipelineError
-from pipeline.networks import weights
-from pipeline.networks.loading import build_network, builder_arguments, load_network
-from pipeline.networks.weights import PUBLISHED, PublishedWeights, published_weights
-from pipeline.params import Params, load_params
+from pipeline.models.perceptual import VGG16
+from pipeline.models.weights import PublishedWeights, published_weights
+from pipeline.networks import alexnet
+from pipeline.networks.alexnet import CARD, AlexNetSettings
+from pipeline.networks.loading import load_network
 from pipeline.stages.train_network import train_network
-from pipeline.storage import read_json, write_parquet
+from pipeline.storage import read_json
 from pipeline.torchvision_compat import torchvision
 
-# isort: split
-from facenet_pytorch.models import inception_resnet_v1
-
-ROOT = Path(__file__).resolve().parents[1]
+CARDS = {
+    module.name: getattr(import_module(f"pipeline.networks.{module.name}"), "CARD", None)
+    for module in pkgutil.iter_modules(pipeline.networks.__path__)
+}
+PUBLISHED = {name: card.weights for name, card in CARDS.items() if card and card.weights}
+PUBLISHED |= {"vgg16": VGG16}
 STATE = OrderedDict(weight=torch.arange(6.0).view(2, 3), bias=torch.tensor([1.0, -1.0]))
 
-TORCHVISION = sorted(set(PUBLISHED) - {"facenet", "resnet50_stylized"})
 
-
-def publish(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Enter the file at `path` into the table as `made_up`."""
+def saved(path: Path, content: Any, **more: Any) -> PublishedWeights:
+    """`content` as published weights, in a new file."""
+    path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    entry = PublishedWeights(f"https://example.org/models/{path.name}", digest)
-    monkeypatch.setitem(weights.PUBLISHED, "made_up", entry)
+    return PublishedWeights(f"https://example.org/models/{path.name}", digest, **more)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "made-up.pth"
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_entries_are_complete(name: str) -> None:
-    entry = PUBLISHED[name]
-    assert len(entry.sha256) in (8, 64) and int(entry.sha256, 16)
-    assert entry.url.startswith("https://") and entry.file == Path(entry.url).name
-
-
-@pytest.mark.parametrize("name", TORCHVISION)
-def test_names_say_what_the_digests_are(name: str) -> None:
-    """torchvision's convention: the name ends in the first eight digits."""
-    entry = PUBLISHED[name]
-    assert Path(entry.file).stem.rpartition("-")[2] == entry.sha256[:8]
-
-
-@pytest.mark.parametrize("name", TORCHVISION)
-def test_the_files_are_those_torchvision_names(name: str) -> None:
-    default = torchvision.models.get_model_weights(name).IMAGENET1K_V1
-    assert PUBLISHED[name].url == default.url
-
-
-def test_the_file_of_facenet_is_the_one_its_library_names() -> None:
-    source = inspect.getsource(inception_resnet_v1.load_weights)
-    assert PUBLISHED["facenet"].url in source
-
-
-def test_weights_that_are_not_known(tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match="no weights of squeezenet are known: describe their"):
-        published_weights("squeezenet", tmp_path)
+def test_descriptions_and_missing_files(tmp_path: Path, name: str) -> None:
+    weights = PUBLISHED[name]
+    assert len(weights.sha256) in (8, 64) and int(weights.sha256, 16)
+    assert weights.url.startswith("https://") and weights.file == Path(weights.url).name
+    if name in ("vgg16", "alexnet", "resnet50", "resnet101"):  # torchvision's
+        default = torchvision.models.get_model_weights(name).IMAGENET1K_V1
+        assert weights.url == default.url and weights.imagenet
+        assert weights.sha256[:8] in weights.file
+    with pytest.raises(PipelineError) as caught:
+        published_weights(weights, tmp_path, name)
+    assert str(tmp_path / weights.file) in str(caught.value) and weights.url in str(caught.value)
+    (tmp_path / weights.file).mkdir()
+    with pytest.raises(PipelineError, match=f"{weights.file} cannot be read"):
+        published_weights(weights, tmp_path, name)
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_a_state_dict_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zipped: bool
-) -> None:
+def test_a_state_dict_is_read(path: Path, zipped: bool) -> None:
     """As torch saves it today, and as it did until 1.6."""
-    path = tmp_path / "made-up.pth"
     state = OrderedDict(STATE, weight=nn.Parameter(STATE["weight"]))
     torch.save(state, path, _use_new_zipfile_serialization=zipped)
-    publish(path, monkeypatch)
-    found = published_weights("made_up", tmp_path)
+    found = published_weights(saved(path, path.read_bytes()), path.parent, "made up")
     assert type(found) is dict and list(found) == list(STATE)
     for name, value in found.items():
         assert type(value) is torch.Tensor and not value.requires_grad
         assert torch.equal(value, STATE[name])
 
 
-def test_a_classifier_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "made-up.pth"
-    torch.save({**STATE, "logits.weight": torch.ones(2), "logitsum": torch.ones(1)}, path)
-    publish(path, monkeypatch)
-    kept = replace(weights.PUBLISHED["made_up"], head="logits.")
-    monkeypatch.setitem(weights.PUBLISHED, "made_up", kept)
-    assert list(published_weights("made_up", tmp_path)) == [*STATE, "logitsum"]
-
-
-def test_a_state_dict_inside_of_a_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "made-up.pth"
-    state = {f"module.{name}": value for name, value in STATE.items()}
-    torch.save({"epoch": 60, "state_dict": state}, path)
-    publish(path, monkeypatch)
-    entry = weights.PUBLISHED["made_up"]
-    entry = replace(entry, inside="state_dict", prefix="module.", sha256=entry.sha256[:8])
-    monkeypatch.setitem(weights.PUBLISHED, "made_up", entry)
-    assert list(published_weights("made_up", tmp_path)) == list(STATE)
-    monkeypatch.setitem(weights.PUBLISHED, "made_up", replace(entry, sha256="0" * 8))
+def test_parameters_are_left_out_and_renamed(path: Path) -> None:
+    state = {**STATE, "logits.weight": torch.ones(2), "logitsum": torch.ones(1)}
+    weights = saved(path, state, left_out=("logits.", "head."), rename=str.upper)
+    assert list(published_weights(weights, path.parent, "")) == ["WEIGHT", "BIAS", "LOGITSUM"]
+    # Inside of a checkpoint, of which eight digits are known.
+    state = {"epoch": 60, "state_dict": {f"module.{name}": STATE[name] for name in STATE}}
+    weights = saved(path, state, inside="state_dict", prefix="module.")
+    weights = replace(weights, sha256=weights.sha256[:8])
+    assert list(published_weights(weights, path.parent, "")) == list(STATE)
     with pytest.raises(PipelineError, match="is not the published file"):
-        published_weights("made_up", tmp_path)
-
-
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_a_missing_file_is_told(tmp_path: Path, name: str) -> None:
-    with pytest.raises(PipelineError) as caught:
-        published_weights(name, tmp_path / "nowhere")
-    entry = PUBLISHED[name]
-    assert str(caught.value) == (
-        f"the weights {tmp_path / 'nowhere' / entry.file} are missing: download {entry.url} and "
-        "put it there."
-    )
-
-
-def test_a_folder_in_the_files_place_is_told(tmp_path: Path) -> None:
-    (tmp_path / PUBLISHED["alexnet"].file).mkdir()
-    with pytest.raises(PipelineError, match="cannot be read .*make them readable"):
-        published_weights("alexnet", tmp_path)
+        published_weights(replace(weights, sha256="0" * 8), path.parent, "")
 
 
 class Trap:
-    """Says so when it is unpickled."""
+    """Fails the test when it is unpickled."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (pytest.fail, ("a pickle was executed",))
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_no_pickle_is_executed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
-) -> None:
-    path = tmp_path / "made-up.pth"
-    torch.save({"weight": Trap()}, path)
-    publish(path, monkeypatch)
-    if not known:
-        path.write_bytes(path.read_bytes() + b"\0")
-    sentence = "holds no plain state dict" if known else "is not the published file"
-    with pytest.raises(PipelineError, match=sentence):
-        published_weights("made_up", tmp_path)
+NO_STATE = [b"", b"not a pickle", pickle.dumps(["a", "list"], protocol=2), [torch.ones(2)]]
 
 
-def test_another_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "made-up.pth"
-    torch.save(STATE, path)
-    publish(path, monkeypatch)
-    expected = hashlib.sha256(path.read_bytes()).hexdigest()
-    path.write_bytes(path.read_bytes()[:-1])
+@pytest.mark.parametrize(
+    "content", [{"weight": Trap()}, *NO_STATE, {"state_dict": STATE}, {1: torch.ones(2)}]
+)
+def test_what_is_no_state_dict(path: Path, content: Any) -> None:
+    with pytest.raises(PipelineError, match="made-up.pth holds no plain state dict"):
+        published_weights(saved(path, content), path.parent, "made up")
+
+
+def test_another_file_is_not_unpickled(path: Path) -> None:
+    weights = saved(path, {"weight": Trap()})
+    path.write_bytes(path.read_bytes() + b"\0")
     found = hashlib.sha256(path.read_bytes()).hexdigest()
-    with pytest.raises(PipelineError) as caught:
-        published_weights("made_up", tmp_path)
-    assert str(caught.value) == (
-        f"{path} is not the published file: its SHA-256 is {found[:12]}..., not "
-        f"{expected[:12]}...; fetch it again from https://example.org/models/made-up.pth."
-    )
-
-
-@pytest.mark.parametrize("content", [b"", b"not a pickle", pickle.dumps(["a", "list"], protocol=2)])
-def test_a_file_of_another_kind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
-) -> None:
-    path = tmp_path / "made-up.pth"
-    path.write_bytes(content)
-    publish(path, monkeypatch)
-    with pytest.raises(PipelineError, match="holds no plain state dict of tensors"):
-        published_weights("made_up", tmp_path)
-
-
-@pytest.mark.parametrize("content", [[torch.ones(2)], {"state_dict": STATE}, {1: torch.ones(2)}])
-def test_tensors_that_are_no_state_dict(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: Any
-) -> None:
-    path = tmp_path / "made-up.pth"
-    torch.save(content, path)
-    publish(path, monkeypatch)
-    with pytest.raises(PipelineError, match="holds no plain state dict of tensors"):
-        published_weights("made_up", tmp_path)
-
-
-# --- the stage -----------------------------------------------------------------------------------
+    with pytest.raises(PipelineError, match="is not the published file") as caught:
+        published_weights(weights, path.parent, "")
+    for part in (str(path), found[:12], weights.sha256[:12], weights.url):
+        assert part in str(caught.value)
 
 
 @pytest.fixture
-def animals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
-    """The settings of an AlexNet whose weights lie in tmp_path, and a few animals it classifies."""
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AlexNetSettings:
+    """Of an AlexNet whose weights lie in the current folder, as a data set of five classes does."""
     monkeypatch.chdir(tmp_path)
-    params = load_params(ROOT)
-    sizes = {"size": 32, "train": 12, "validation": 2, "test": 5, "reference": 1}
-    settings = replace(params.settings.prepare["animals"], **sizes)
-    folder = paths.prepared("animals")
-    folder.mkdir(parents=True)
-    truth = prepare_animals(settings, 0, folder / "images.npy", threads=1)
-    write_parquet(folder / "ground_truth.parquet", truth)
-    network = replace(params.settings.train_network["alexnet"], weights=str(tmp_path), hidden=16)
-    settings = replace(params.settings, train_network={"alexnet": network})
-    return replace(params, settings=settings)
+    write_data(paths.prepared("animals"), 5)
+    return AlexNetSettings(steps=1, width=0.05, hidden=16, size=32, weights=".")
 
 
-def own_weights(params: Params, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> nn.Module:
-    """Publish a network of the data set's classes as that of `params`; return it."""
-    classes = 1 + int(load_split(paths.prepared("animals"), "train").label.max())
-    settings = replace(params.settings.train_network["alexnet"], **changes)
-    network = build_network("alexnet", **builder_arguments("alexnet", settings, classes))
-    torch.save(network.state_dict(), "own.pth")
-    digest = hashlib.sha256(Path("own.pth").read_bytes()).hexdigest()
-    entry = PublishedWeights("https://example.org/own.pth", digest, imagenet=False)
-    monkeypatch.setitem(weights.PUBLISHED, "alexnet", entry)
+def publish(monkeypatch: pytest.MonkeyPatch, classes: int, imagenet: bool) -> nn.Module:
+    """Publish a network that names everything class 162, or the last, as AlexNet; return it."""
+    network = CARD.build(classes, width=0.05, hidden=16, size=32)
+    with torch.no_grad():
+        network.classifier[6].bias[min(162, classes - 1)] += 1000
+    weights = saved(Path("own.pth"), network.state_dict(), imagenet=imagenet)
+    monkeypatch.setattr(alexnet, "CARD", replace(CARD, weights=weights))
     return network
 
 
-def test_weights_of_a_network_of_the_data_sets_classes(
-    animals: Params, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected = own_weights(animals, monkeypatch)
-    train_network(animals, "alexnet", torch.device("cpu"))
-    found = load_network(paths.network("alexnet"), torch.device("cpu")).state_dict()
-    assert all(torch.equal(value, found[key]) for key, value in expected.state_dict().items())
-    metrics = read_json(paths.metrics("laptop", "train_network-alexnet"))
-    assert 0 <= metrics["test_accuracy"] <= 1
+def run_stage(settings: AlexNetSettings, **changes: Any) -> dict[str, Any]:
+    rows = {"mine": NetworkRow(dataset="animals", build="alexnet")}
+    settings = settings.model_copy(update=changes)
+    torch.manual_seed(0)
+    train_network(make_task("train_network", "mine", settings, networks=rows), torch.device("cpu"))
+    return read_json(paths.training_metrics("laptop", "train_network", "mine"))
 
 
-def test_weights_of_another_network_are_told(
-    animals: Params, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own_weights(animals, monkeypatch, hidden=24)
-    with pytest.raises(PipelineError) as caught:
-        train_network(animals, "alexnet", torch.device("cpu"))
-    sentence = str(caught.value)
-    assert sentence.startswith("the weights of alexnet in ") and "\n" not in sentence
-    assert "are those of another network (size mismatch for classifier" in sentence
-    assert not paths.network("alexnet").exists()
+@pytest.mark.parametrize(
+    ("imagenet", "species", "accuracy"),
+    [(False, "kind 3", 0.2), (True, "kind 3", None), (True, "beagle", 1)],
+)
+def test_published_weights_are_measured(
+    settings: AlexNetSettings, monkeypatch: pytest.MonkeyPatch,
+    imagenet: bool, species: str, accuracy: float | None,
+) -> None:  # fmt: skip
+    """Of weights for ImageNet, whose class 162 is the beagle, on the species that they know."""
+    truth = paths.prepared("animals") / "ground_truth.parquet"
+    pd.read_parquet(truth).replace({"species": {"kind 3": species}}).to_parquet(truth)
+    expected = publish(monkeypatch, 1000 if imagenet else 5, imagenet)
+    metrics = run_stage(settings)
+    network = load_network(paths.network("mine"), torch.device("cpu")).state_dict()
+    assert all(torch.equal(value, network[key]) for key, value in expected.state_dict().items())
+    config = read_json(paths.network("mine") / "config.json")
+    assert config["name"] == "mine" and config["build"] == "alexnet" and config["published"]
+    assert metrics == {"test_accuracy": accuracy, "accuracy_by_step": {"1": accuracy}}
+
+
+def test_other_weights(settings: AlexNetSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(monkeypatch, 5, imagenet=False)
+    with pytest.raises(PipelineError, match="weights of mine .*size mismatch") as caught:
+        run_stage(settings, hidden=24)
+    assert "\n" not in str(caught.value) and not paths.network("mine").exists()
+    monkeypatch.setattr(alexnet, "CARD", replace(CARD, weights=None))
+    with pytest.raises(PipelineError, match=r"no weights of mine .*train_network\.mine\.weights"):
+        run_stage(settings)
+
+
+def test_a_network_that_is_trained_here_learns(settings: AlexNetSettings) -> None:
+    changes = {"steps": 60, "checkpoints": 3, "batch_size": 35, "learning_rate": 3e-3}
+    metrics = run_stage(settings, weights=None, width=0.1, hidden=64, dropout=0.0, **changes)
+    assert list(metrics["accuracy_by_step"]) == ["0", "30", "60"]
+    assert metrics["test_accuracy"] == metrics["accuracy_by_step"]["60"] > 0.9  # of five classes
+    config = read_json(paths.network("mine") / "config.json")
+    assert config["steps"] == [0, 30, 60] and not config["published"]
+    curves = read_json(paths.training("laptop", "train_network", "mine") / "metrics.json")
+    assert curves["step"] == 60

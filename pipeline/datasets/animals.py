@@ -1,65 +1,83 @@
-"""Images of animals: heads rendered from known factors, or photographs (INV paper, Sec. B.3)."""
+"""Format animals: heads rendered from known factors, or photographs (INV paper, Sec. B.3)."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from pipeline.config.fields import Count, Folders, Pixels, Section
+from pipeline.config.sentences import dotted
 from pipeline.datasets.folders import prepare_photographs
 from pipeline.datasets.rendered import write_rendered
-from pipeline.params import PrepareAnimalsParams
+from pipeline.errors import PipelineError
 from pipeline.rendering.animals import SPECIES, render_animals, sample_animals, vary
+from pipeline.storage import write_parquet
 
-__all__ = ["SPLITS", "prepare_animalfaces", "prepare_animals", "prepare_stylized"]
+__all__ = ["SPLITS", "Settings", "prepare", "write_animals"]
 
 SPLITS = ("train", "validation", "test", "reference")
 """`reference` holds the images that samples are compared with; nothing else sees them."""
 
 
-def prepare_animals(
-    settings: PrepareAnimalsParams,
-    seed: int,
-    file: Path,
-    threads: int,
-    section: str = "prepare.animals",
-    kind: str = "natural",
-) -> pd.DataFrame:
-    """Write all images (R, size, size, 3) uint8 to `file`; return the ground truth, a row for each.
+class Settings(Section):
+    """Images of animals."""
 
-    Columns: split, species, label (the class, int64) and what else is known of an image. `section`
-    is what error messages call the settings, `kind` the variant that is rendered (`vary`).
+    # rendered: heads drawn by the pipeline; photographs: those in `folders`
+    source: Literal["rendered", "photographs"] = "rendered"
+    folders: Folders | None = None  # where photographs are
+    size: Pixels  # height and width of an image
+    min_side: Count = 32  # shorter side of the smallest photograph that is used
+    train: Count  # images to train on
+    validation: Count  # images that decide when to stop
+    test: Count  # images that reports are measured on
+    reference: Count  # images that samples are compared with
+
+    def check(self, file: str, where: tuple[str, ...]) -> None:
+        """Raise PipelineError if photographs are wanted and no folder is named."""
+        if self.source == "photographs" and self.folders is None:
+            raise PipelineError(
+                f"{file}: {dotted(*where, 'folders')} is missing; source photographs needs the "
+                "folders that hold the photographs."
+            )
+
+
+def prepare(settings: Settings, seed: int, folder: Path, threads: int, section: str) -> None:
+    """Write images.npy (R, size, size, 3) uint8 and ground_truth.parquet into `folder`.
+
+    Columns: split, label (the class, int64), species and whatever else is known of an image.
+    section: the settings that error messages name. Raises PipelineError for photographs that are
+    missing, damaged or too few.
     """
+    write_animals(settings, seed, folder, threads, section)
+
+
+def write_animals(
+    settings: Settings,
+    seed: int,
+    folder: Path,
+    threads: int,
+    section: str,
+    kind: str = "natural",
+) -> None:
+    """Prepare animals, rendered ones in the variant `kind` of `vary`."""
+    counts = {split: getattr(settings, split) for split in SPLITS}
     if settings.source == "photographs":
-        return prepare_photographs(
-            file,
-            [Path(folder) for folder in settings.folders or ()],
-            {split: getattr(settings, split) for split in SPLITS},
+        prepare_photographs(
+            folder,
+            settings.folders or (),
+            counts,
             size=settings.size,
-            smallest=settings.smallest,
+            min_side=settings.min_side,
             seed=seed,
             threads=threads,
             section=section,
         )
-    counts = [getattr(settings, split) for split in SPLITS]
-    truth = vary(sample_animals(sum(counts), seed), kind, seed)
-    write_rendered(file, truth, settings.size, threads, render_animals)
-    truth.insert(0, "split", np.repeat(SPLITS, counts))
+        return
+    truth = vary(sample_animals(sum(counts.values()), seed), kind, seed)
+    write_rendered(folder / "images.npy", truth, settings.size, threads, render_animals)
+    truth.insert(0, "split", np.repeat(list(counts), list(counts.values())))
     truth.insert(1, "label", pd.Index(SPECIES).get_indexer(truth["species"]).astype(np.int64))
-    return truth
-
-
-def prepare_animalfaces(
-    settings: PrepareAnimalsParams, seed: int, file: Path, threads: int
-) -> pd.DataFrame:
-    """Prepare animals in other scenes than those the evaluator is trained on (Sec. B.6)."""
-    return prepare_animals(settings, seed + 1, file, threads, section="prepare.animalfaces")
-
-
-def prepare_stylized(
-    settings: PrepareAnimalsParams, seed: int, file: Path, threads: int
-) -> pd.DataFrame:
-    """Prepare animals in other species' coats, in scenes of their own (Sec. 4.3)."""
-    section = "prepare.stylized"
-    return prepare_animals(settings, seed + 2, file, threads, section=section, kind="stylized")
+    write_parquet(folder / "ground_truth.parquet", truth)

@@ -1,4 +1,4 @@
-"""Attributes and factors of images: columns of the ground truth, classes and numbers."""
+"""Attributes and factors of images: classes and numbers, columns of the ground truth."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["Attributes", "attribute_values", "check_both", "class_values"]
 
 @dataclass(frozen=True)
 class Attributes:
-    """What an evaluator reads from R images: factors with classes, and factors that are numbers.
+    """What an evaluator predicts of R images: factors with classes, and numbers.
 
-    `classes` has the index of the class, (R,) int64, for each factor, -1 for one that is not among
-    the known ones. `numbers` is (R, numbers) float32.
+    `classes` maps a factor to the index of each image's class, (R,) int64, -1 for an unknown one.
+    `numbers` is (R, numbers) float32.
     """
 
     classes: dict[str, Tensor]
@@ -35,7 +35,7 @@ class Attributes:
         classes: Mapping[str, Sequence[Any]],
         numbers: Sequence[str],
     ) -> Attributes:
-        """The factors of a ground truth, a row per image. `class_values` makes `classes`."""
+        """The factors of a ground truth, a row per image; `classes` is that of `class_values`."""
         codes = {
             name: torch.tensor(pd.Index(values).get_indexer(truth[name]), dtype=torch.int64)
             for name, values in classes.items()
@@ -44,10 +44,10 @@ class Attributes:
 
 
 def attribute_values(truth: pd.DataFrame, names: Sequence[str], data: str) -> pd.DataFrame:
-    """The columns `names` of a ground truth, which are true or false.
+    """The boolean columns `names` of a ground truth.
 
-    `data` says in words what images these are. Raises PipelineError for a column that is missing or
-    of another kind, or has one value only.
+    data: what messages call the images. Raises PipelineError for a column that is missing, of
+    another type, or has only one value.
     """
     known = list(truth.select_dtypes("bool"))
     for name in names:
@@ -61,7 +61,7 @@ def attribute_values(truth: pd.DataFrame, names: Sequence[str], data: str) -> pd
 
 
 def check_both(values: NDArray[np.bool_], name: str, data: str = "these images") -> None:
-    """Raise PipelineError if all `values` (R,) of the attribute `name` are the same, or none is."""
+    """Raise PipelineError unless the attribute `name` has both values among `values` (R,)."""
     if len(values) == 0 or values.all() or not values.any():
         only = "" if len(values) == 0 else f" {str(bool(values[0])).lower()} in"
         raise PipelineError(
@@ -73,10 +73,10 @@ def check_both(values: NDArray[np.bool_], name: str, data: str = "these images")
 def class_values(
     truth: pd.DataFrame, classes: Sequence[str], numbers: Sequence[str]
 ) -> dict[str, list[Any]]:
-    """Check the names of factors against the ground truth; return the sorted classes of `classes`.
+    """Check the names of factors against the ground truth; return the sorted values of `classes`.
 
-    Raises PipelineError, one sentence, for a name that is no column, for a class that is a
-    fraction, and for a number that is none or is not known of every image.
+    Raises PipelineError for a name that is no column, classes that are fractions, and numbers that
+    are not finite in every row.
     """
     known = [name for name in truth if name != "split"]
     for name in (*classes, *numbers):

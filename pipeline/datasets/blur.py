@@ -1,4 +1,4 @@
-"""Gaussian blur, a different one for each image."""
+"""Gaussian blur with a width per image."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from torch import Tensor
 __all__ = ["gaussian_blur"]
 
 SHARP = 0.05
-"""A standard deviation below this, in pixels, changes nothing, and would divide by zero."""
+"""Standard deviations below this, in pixels, change nothing and would divide by zero."""
 
 
 def gaussian_blur(images: Tensor, sigma: Tensor) -> Tensor:
     """Blur images (B, C, H, W) by a Gaussian of standard deviation `sigma` (B,), in pixels.
 
-    At the border the weights that lie inside of the image are scaled to sum to 1.
+    At the border, the weights inside the image are scaled to sum to 1.
     """
     height, width = images.shape[2:]
     rows, columns = _weights(height, sigma), _weights(width, sigma)
@@ -22,7 +22,7 @@ def gaussian_blur(images: Tensor, sigma: Tensor) -> Tensor:
 
 
 def _weights(size: int, sigma: Tensor) -> Tensor:
-    """Share (B, 1, size, size) of each pixel (last) in each blurred one along an axis."""
+    """Weights (B, 1, size, size) of the pixels (last) in each blurred pixel along an axis."""
     places = torch.arange(size, device=sigma.device, dtype=sigma.dtype)
     distance = (places - places[:, None]).square()
     variance = sigma.clamp_min(SHARP).square().view(-1, 1, 1, 1)

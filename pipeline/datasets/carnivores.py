@@ -14,7 +14,7 @@ from __future__ import annotations
 __all__ = ["CARNIVORES", "IMAGENET_CLASS", "IMAGENET_CLASSES"]
 
 IMAGENET_CLASSES = 1000
-"""Of ILSVRC 2012: as many outputs has a network with published weights."""
+"""Classes of ILSVRC 2012, and outputs of a network with published weights."""
 
 # WordNet id, which names the folder: species.
 CARNIVORES = {

@@ -11,7 +11,7 @@ def _but(first: int, last: int, *left_out: int) -> tuple[int, ...]:
     return tuple(sorted(set(range(first, last + 1)) - set(left_out)))
 
 
-# Not every bird or dog of ImageNet is one of a category, which WordNet decides.
+# WordNet decides: not every bird or dog of ImageNet belongs to a category.
 CATEGORIES: dict[str, tuple[int, ...]] = {
     "airplane": (404,),
     "bear": _but(294, 297),
@@ -35,11 +35,11 @@ CATEGORIES: dict[str, tuple[int, ...]] = {
     "oven": (766,),
     "truck": (555, 569, 656, 675, 717, 734, 864, 867),
 }
-"""ImageNet's classes, counted from 0, of each category."""
+"""Classes of ImageNet, counted from 0, in each category."""
 
 
 def categories_of(classes: np.ndarray) -> np.ndarray:
-    """The category of ImageNet classes (...), and their number as text where there is none."""
+    """Category of ImageNet classes (...); a class without one is its number, as text."""
     names = {index: name for name, some in CATEGORIES.items() for index in some}
     flat = [names.get(int(index), str(int(index))) for index in classes.ravel()]
     return np.array(flat, dtype=object).reshape(classes.shape)

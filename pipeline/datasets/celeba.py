@@ -18,25 +18,29 @@ import pandas as pd
 
 from pipeline.errors import PipelineError
 
-__all__ = ["deal_celeba", "list_celeba"]
+__all__ = ["list_celeba", "split_celeba"]
 
 IMAGES, ATTRIBUTES = "img_align_celeba", "list_attr_celeba.txt"
 PARTITION, IDENTITY = "list_eval_partition.txt", "identity_CelebA.txt"
-REMEDY = "put torchvision's CelebA there, or correct prepare.faces.folder"
 
 
-def list_celeba(folder: str | Path, attributes: Sequence[str]) -> pd.DataFrame:
+def list_celeba(folder: str | Path, attributes: Sequence[str], setting: str) -> pd.DataFrame:
     """List all images in the order of the attribute file.
 
-    Columns: path, file, identity (int64), partition (0, 1 or 2) and the named `attributes` as
-    booleans. Raises PipelineError if a file is missing or malformed, an image lacks an attribute,
-    a partition or an identity, or an attribute or the identity is the same in all images.
+    setting: the key that names the folder. Columns: path, file, identity (int64), partition (0, 1
+    or 2) and the named `attributes` as booleans. Raises PipelineError if a file is missing or
+    malformed, an image lacks an attribute, a partition or an identity, or an attribute or the
+    identity is the same in all images.
     """
+    remedy = f"put torchvision's CelebA there, or correct {setting}"
     root = Path(folder)
     root = root / "celeba" if (root / "celeba").is_dir() else root
     if not root.is_dir():
-        raise PipelineError(f"there is no folder {root} of CelebA: {REMEDY}.")
-    found = _images(root / IMAGES)
+        raise PipelineError(f"there is no folder {root} of CelebA: {remedy}.")
+    for file in (ATTRIBUTES, PARTITION, IDENTITY):
+        if not (root / file).exists():
+            raise PipelineError(f"{root / file} is missing: {remedy}.")
+    found = _images(root / IMAGES, remedy)
     frame = _attributes(root / ATTRIBUTES, attributes)
     for file, column in ((PARTITION, "partition"), (IDENTITY, "identity")):
         numbers = _numbers(root / file)
@@ -53,7 +57,7 @@ def list_celeba(folder: str | Path, attributes: Sequence[str]) -> pd.DataFrame:
     if unknown:
         raise PipelineError(
             f"{root / IMAGES / unknown[0]} has no attributes in {ATTRIBUTES}: fetch that file "
-            "again, or take the image away."
+            "again, or remove the image."
         )
     missing = frame.index[~frame.index.isin(found)]
     if len(missing):
@@ -63,7 +67,7 @@ def list_celeba(folder: str | Path, attributes: Sequence[str]) -> pd.DataFrame:
         if frame[name].nunique() < 2:
             only = "one identity" if name == "identity" else f"one value of the attribute {name}"
             raise PipelineError(
-                f"the images of {root} have only {only}: two or more are needed to tell what it "
+                f"the images of {root} have only {only}: two or more are needed to learn what it "
                 "changes; use the whole data set."
             )
     frame = frame.reset_index(names="file")
@@ -71,30 +75,30 @@ def list_celeba(folder: str | Path, attributes: Sequence[str]) -> pd.DataFrame:
     return frame
 
 
-def deal_celeba(
-    images: pd.DataFrame, counts: Mapping[str, int], rng: np.random.Generator
+def split_celeba(
+    images: pd.DataFrame, counts: Mapping[str, int], rng: np.random.Generator, section: str
 ) -> pd.DataFrame:
-    """Deal rows of `list_celeba` into the splits of `counts`: a column split, rows in that order.
+    """Split rows of `list_celeba` at random: a column split, rows in the order of `counts`.
 
-    Training and validation images are from CelebA's own partitions 0 and 1, all others from
-    partition 2. `unseen` takes whole people, so that several images of each are in it; the last
-    may be cut. No image is in two splits, and nobody of `unseen` is in `train`. Raises
-    PipelineError if there are too few images.
+    Training and validation images come from CelebA's own partitions 0 and 1, all others from
+    partition 2. `unseen` takes all images of a person, except perhaps of the last. No image is in
+    two splits, and nobody of `unseen` is in `train`. section: the settings that error messages
+    name. Raises PipelineError if there are too few images.
     """
     partition = images["partition"].to_numpy()
     rows = {}
     for split, number in (("train", 0), ("validation", 1)):
         pool = rng.permutation(np.flatnonzero(partition == number))
-        rows[split] = _taken(pool, (split,), counts)[split]
+        rows[split] = _taken(pool, (split,), counts, section)[split]
     trained = images["identity"].isin(images["identity"].to_numpy()[rows["train"]]).to_numpy()
     testing = np.flatnonzero(partition == 2)
     strangers = testing[~trained[testing]]
     identity = images["identity"].to_numpy()[strangers]
     people, place = np.unique(identity, return_inverse=True)
     order = np.argsort(rng.permutation(len(people))[place], kind="stable")
-    rows |= _taken(strangers[order], ("unseen",), counts)
+    rows |= _taken(strangers[order], ("unseen",), counts, section)
     rest = rng.permutation(np.setdiff1d(testing, rows["unseen"]))
-    rows |= _taken(rest, ("test", "reference"), counts)
+    rows |= _taken(rest, ("test", "reference"), counts, section)
     chosen = images.iloc[np.concatenate([np.sort(rows[split]) for split in counts])]
     chosen = chosen.reset_index(drop=True)
     chosen.insert(0, "split", np.repeat(list(counts), [len(rows[split]) for split in counts]))
@@ -102,40 +106,38 @@ def deal_celeba(
 
 
 def _taken(
-    pool: np.ndarray, splits: Sequence[str], counts: Mapping[str, int]
+    pool: np.ndarray, splits: Sequence[str], counts: Mapping[str, int], section: str
 ) -> dict[str, np.ndarray]:
     asked = sum(counts[split] for split in splits)
     if asked > len(pool):
         raise PipelineError(
             f"too few images of CelebA for {' and '.join(splits)}: {len(pool)} are left for the "
-            f"{asked} asked for; lower prepare.faces.{' or '.join(splits)}."
+            f"{asked} asked for; lower {section}.{' or '.join(splits)}."
         )
     ends = np.cumsum([counts[split] for split in splits])
     return dict(zip(splits, np.split(pool, ends), strict=False))  # what is left comes last
 
 
-def _images(folder: Path) -> set[str]:
+def _images(folder: Path, remedy: str) -> set[str]:
     try:
         found = {path.name for path in folder.iterdir() if path.suffix.lower() == ".jpg"}
     except OSError as error:
-        raise PipelineError(f"{folder} is missing or unreadable: {REMEDY}.") from error
+        raise PipelineError(f"{folder} is missing or unreadable: {remedy}.") from error
     found = {name for name in found if not name.startswith(".")}
     if not found:
-        raise PipelineError(f"{folder} holds no images (*.jpg): {REMEDY}.")
+        raise PipelineError(f"{folder} holds no images (*.jpg): {remedy}.")
     return found
 
 
 def _table(file: Path, **options: object) -> pd.DataFrame:
     try:
         return pd.read_csv(file, sep=r"\s+", **options)  # type: ignore[call-overload,no-any-return]
-    except FileNotFoundError as error:
-        raise PipelineError(f"{file} is missing: {REMEDY}.") from error
     except (OSError, ValueError) as error:  # pandas' own errors are among the second
         raise PipelineError(f"{file} cannot be read as a table: fetch it again.") from error
 
 
 def _attributes(file: Path, names: Sequence[str]) -> pd.DataFrame:
-    # The line of names has one word less than the others, whose first becomes the index.
+    # The line of names is one word shorter than the others, whose first word becomes the index.
     table = _table(file, skiprows=1, header=0)
     missing = [name for name in names if name not in table.columns]
     if missing:

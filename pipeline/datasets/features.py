@@ -1,4 +1,4 @@
-"""What the stages `encode` and `extract` computed once: posteriors of z_bar, and z."""
+"""Posteriors of z_bar and representations z, which `encode` and `extract` compute once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Posterior = tuple[Tensor, Tensor]
 
 
 def posterior_files(folder: Path, *splits: str) -> list[Path]:
-    """Where the posteriors of splits are stored: for each, the file of the mean comes first."""
+    """Files of the posteriors of splits: of each, the mean and then the variance."""
     return [folder / f"{split}-{part}.npy" for split in splits for part in ("mean", "variance")]
 
 
@@ -46,22 +46,22 @@ def load_posterior(folder: Path, split: str) -> Posterior:
 
 
 def representations_file(folder: Path, step: int, split: str) -> Path:
-    """Where a layer's z of a split at a training step of the network are stored."""
+    """File of a layer's z of a split, at a training step of the network."""
     return folder / f"step-{step:06d}-{split}.npy"
 
 
 def new_representations(folder: Path, step: int, split: str, shape: Sequence[int]) -> np.memmap:
-    """Room for z (R, ...) float16 in its file, as `new_array` makes it."""
+    """A new file for z (R, ...) float16, as an array to fill."""
     return new_array(representations_file(folder, step, split), shape, np.float16)
 
 
 def load_representations(folder: Path, step: int, split: str) -> Tensor:
-    """Read z (R, ...) float16 of a split at a training step of the network."""
+    """Read z (R, ...) float16 of a split, at a training step of the network."""
     return _tensor(representations_file(folder, step, split))
 
 
 def check_numbers(z: Sized, validation_z: Sized, images: Sized, validation_images: Sized) -> None:
-    """Raise PipelineError where there are more or fewer representations than images."""
+    """Raise PipelineError if there are more or fewer representations than images."""
     if len(z) != len(images) or len(validation_z) != len(validation_images):
         raise PipelineError(
             f"{len(z)} and {len(validation_z)} representations for {len(images)} and "
@@ -70,7 +70,7 @@ def check_numbers(z: Sized, validation_z: Sized, images: Sized, validation_image
 
 
 def _tensor(file: Path) -> Tensor:
-    """The array of a file, which must not be written into."""
+    """The array of a file, which must not be written to."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(read_array(file))

@@ -1,4 +1,4 @@
-"""What belongs to a network's data set, named by content: files, their sizes and SHA-256."""
+"""Files named by content, which ties what is made of them to the very files."""
 
 from __future__ import annotations
 
@@ -9,28 +9,40 @@ from typing import Any
 
 from pipeline.errors import PipelineError
 
-__all__ = ["check_fingerprint", "fingerprint"]
+__all__ = ["check_fingerprint", "fingerprint", "model_files"]
 
 
-def fingerprint(folders: Iterable[Path]) -> dict[str, dict[str, Any]]:
-    """`{path: {"bytes": int, "sha256": str}}` of every file below `folders`, in order.
+def fingerprint(files: Iterable[Path], folder: Path | None = None) -> dict[str, dict[str, Any]]:
+    """`{path: {"bytes": int, "sha256": str}}` of `files`.
 
-    Raises PipelineError if a folder is missing or empty.
+    folder: where the files will be, if not where they are. Raises PipelineError if one is missing.
     """
     result: dict[str, dict[str, Any]] = {}
-    for folder in folders:
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        if not files:
-            raise PipelineError(f"{folder} is missing; `dvc repro` makes it.")
-        for file in files:
+    for file in files:
+        try:
             with open(file, "rb") as content:
                 digest = hashlib.file_digest(content, "sha256").hexdigest()
-            result[file.as_posix()] = {"bytes": file.stat().st_size, "sha256": digest}
+        except FileNotFoundError as error:
+            raise PipelineError(f"{file} is missing; `dvc repro` makes it.") from error
+        path = file if folder is None else folder / file.name
+        result[path.as_posix()] = {"bytes": file.stat().st_size, "sha256": digest}
     return result
 
 
+def model_files(folder: Path) -> list[Path]:
+    """The weights and configurations of a model and of its parts, in subfolders.
+
+    Raises PipelineError if there are none.
+    """
+    names = ("config.json", "model.safetensors")
+    files = sorted(file for file in folder.rglob("*") if file.name in names)
+    if not files:
+        raise PipelineError(f"{folder} is missing; `dvc repro` makes it.")
+    return files
+
+
 def check_fingerprint(files: Mapping[str, Mapping[str, Any]]) -> None:
-    """Compare what lies on the disk with a fingerprint: names and sizes, which takes no time.
+    """Compare files with their fingerprint: that they exist and their sizes, which takes no time.
 
     Raises PipelineError if a file is missing or has another size.
     """
@@ -40,6 +52,6 @@ def check_fingerprint(files: Mapping[str, Mapping[str, Any]]) -> None:
             raise PipelineError(f"{path} is missing; `dvc repro` makes it.")
         if path.stat().st_size != entry["bytes"]:
             raise PipelineError(
-                f"{path} is not the file that the data set of this network was prepared with: "
-                "`dvc repro` makes it anew."
+                f"{path} is not the file that z_bar was computed from: run `dvc repro` to make it "
+                "again."
             )

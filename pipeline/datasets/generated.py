@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,45 +13,113 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from pipeline.datasets.carnivores import IMAGENET_CLASS, IMAGENET_CLASSES
+from pipeline.datasets.features import Posterior, save_posterior
 from pipeline.datasets.images import ImageSet, to_pixels
 from pipeline.errors import PipelineError
 from pipeline.rendering.animals import FACTORS, KINDS, render_animals, vary
+from pipeline.storage import new_array, write_parquet
 
-__all__ = ["cue_conflicts", "draw_images", "input_images", "resized"]
+__all__ = [
+    "ImageGenerator",
+    "cue_conflicts",
+    "draw_images",
+    "input_images",
+    "resized",
+    "species_names",
+    "write_generated",
+]
 
-Encode = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 STIMULUS = re.compile(r"([a-z]+)\d+-([a-z]+)\d+")
 """The name of a cue-conflict stimulus: what its shape is of, and what its texture."""
 
 
+@dataclass(frozen=True)
+class ImageGenerator:
+    """A class-conditional generator G(z~, W c) and the posterior of its z_bar.
+
+    Attributes:
+        draw: images (B, 3, H, W) in [-1, 1] of z~ (B, noise) and classes (B,).
+        encode: mean and variance of z_bar, (B, N) each, of both.
+        noise: dimensions of z~.
+        classes: number of classes.
+        device: where it computes.
+    """
+
+    draw: Callable[[Tensor, Tensor], Tensor]
+    encode: Callable[[Tensor, Tensor], Posterior]
+    noise: int
+    classes: int
+    device: torch.device
+
+    @torch.no_grad()
+    def size(self) -> int:
+        """Height and width of its images, in pixels."""
+        nothing = torch.zeros(1, self.noise, device=self.device)
+        return self.draw(nothing, nothing[:, 0]).shape[-1]
+
+
+def write_generated(
+    folder: Path,
+    encoded: Path,
+    source: ImageGenerator,
+    counts: Mapping[str, int],
+    names: Mapping[int, str],
+    inputs: tuple[np.ndarray, pd.DataFrame],
+    seed: int,
+) -> None:
+    """Write images.npy and ground_truth.parquet into `folder`, posteriors of z_bar into `encoded`.
+
+    counts: images to draw for each split. names: species by class, where they are known. inputs:
+    pixels and what they are of, as `input_images` returns them; they become the split `inputs`,
+    whose label is -1. Columns: split, label (int64), species, kind, shape and texture.
+    """
+    pictures, shown = inputs
+    total, size = sum(counts.values()), pictures.shape[1]
+    pixels = new_array(folder / "images.npy", (total + len(pictures), size, size, 3), np.uint8)
+    generator = torch.Generator().manual_seed(seed)
+    frames, first = [], 0
+    for split, count in counts.items():
+        labels, posterior = draw_images(source, pixels[first : first + count], generator)
+        save_posterior(encoded, split, posterior)
+        species = [str(names.get(label, label)) for label in labels.tolist()]
+        frames.append(pd.DataFrame({"split": split, "label": labels.numpy(), "species": species}))
+        first += count
+    pixels[first:] = pictures
+    pixels.flush()
+    frames.append(shown.assign(split="inputs", label=np.int64(-1)))
+    write_parquet(folder / "ground_truth.parquet", pd.concat(frames, ignore_index=True))
+
+
 @torch.no_grad()
 def draw_images(
-    draw: Callable[[Tensor, Tensor], Tensor],
-    encode: Encode,
+    source: ImageGenerator,
     pixels: np.ndarray,
-    *,
-    noise: int,
-    classes: int,
     generator: torch.Generator,
-    device: torch.device,
     batch_size: int = 256,
-) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+) -> tuple[Tensor, Posterior]:
     """Fill `pixels` (R, H, W, 3) uint8 with images x = G(z~, W c), z~ standard normal, c uniform.
 
-    draw: images (B, 3, H, W) in [-1, 1] of z~ (B, noise) and classes (B,); encode: mean and
-    variance of z_bar of both. Returns the classes (R,) and the posterior of z_bar, (R, N) each.
+    Returns the classes (R,) and the posterior of z_bar, (R, N) each.
     """
-    labels = torch.randint(classes, (len(pixels),), generator=generator)
-    codes = torch.randn(len(pixels), noise, generator=generator)
+    labels = torch.randint(source.classes, (len(pixels),), generator=generator)
+    codes = torch.randn(len(pixels), source.noise, generator=generator)
     means, variances = [], []
     for first in range(0, len(pixels), batch_size):
         rows = slice(first, first + batch_size)
-        z, c = codes[rows].to(device), labels[rows].to(device)
-        pixels[rows] = to_pixels(draw(z, c)).cpu().numpy()
-        mean, variance = encode(z, c)
+        z, c = codes[rows].to(source.device), labels[rows].to(source.device)
+        pixels[rows] = to_pixels(source.draw(z, c)).cpu().numpy()
+        mean, variance = source.encode(z, c)
         means.append(mean.cpu())
         variances.append(variance.cpu())
     return labels, (torch.cat(means), torch.cat(variances))
+
+
+def species_names(images: ImageSet, classes: int) -> dict[int, str]:
+    """Species by class: those of ImageNet, if there are as many classes, or else of `images`."""
+    if classes == IMAGENET_CLASSES:  # published weights have ImageNet's numbers
+        return {label: name for name, label in IMAGENET_CLASS.items()}
+    return images.truth.groupby("label")["species"].first().to_dict()
 
 
 def input_images(
@@ -58,10 +127,9 @@ def input_images(
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """What Fig. 6 shows to the classifiers: images (R, size, size, 3) uint8, and what they are of.
 
-    The columns are `kind` (natural, stylized, texture or sketch), `shape` and `texture`: a species,
-    or nothing where there is none. `count` held-out animals of each kind, rendered in the same
-    scenes; of photographs only natural ones. The stylized ones of a folder `stimuli` come from
-    there (`cue_conflicts`).
+    `count` held-out animals of each kind, rendered in the same scenes; photographs are natural
+    only. The cue conflicts of a folder `stimuli` are added to the stylized ones. Columns: kind
+    (natural, stylized, texture or sketch), shape and texture: a species, or empty.
     """
     rows = torch.arange(count)
     species = held_out.truth["species"].to_numpy(dtype=object)[:count]
@@ -88,9 +156,9 @@ def input_images(
 def cue_conflicts(folder: Path, size: int) -> tuple[np.ndarray, list[str], list[str]]:
     """Stimuli whose shape and texture contradict each other: images, shapes and textures.
 
-    Images (R, size, size, 3) uint8 from all files below `folder` that are called
-    `<shape><i>-<texture><j>`, as those of Geirhos et al. are, in the order of their names. Those
-    with shape and texture of one kind are left out, for nothing contradicts there.
+    Images (R, size, size, 3) uint8 of all files below `folder` called `<shape><i>-<texture><j>`,
+    as those of Geirhos et al. (2019) are, in the order of their names. Those whose shape and
+    texture agree are left out.
 
     Raises PipelineError if there are none, or one is no image.
     """

@@ -1,4 +1,4 @@
-"""Images with their ground truth, as the stage `prepare` leaves them, one split at a time."""
+"""Images with their ground truth, as the stage `prepare` writes them, one split at a time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["ImageSet", "Images", "Mixture", "Pixels", "open_pixels", "to_images"
 
 
 class Pixels(Protocol):
-    """Images, and nothing known of them: what an autoencoder is trained on."""
+    """Images without ground truth: what an autoencoder is trained on."""
 
     def __len__(self) -> int: ...
 
@@ -29,7 +29,7 @@ class Pixels(Protocol):
 
 
 class Images(Pixels, Protocol):
-    """What training and evaluation ask of a split, whatever its images are made of."""
+    """What training and evaluation ask of a split, whatever its format."""
 
     @property
     def label(self) -> Tensor:
@@ -37,7 +37,7 @@ class Images(Pixels, Protocol):
         ...
 
     def pixels(self, indices: Tensor | slice) -> np.ndarray:
-        """The images `indices` to show: (B, H, W, 3) uint8."""
+        """The images `indices` for display: (B, H, W, 3) uint8."""
         ...
 
     def concepts(self, names: Iterable[str]) -> dict[str, Tensor]:
@@ -45,7 +45,7 @@ class Images(Pixels, Protocol):
         ...
 
     def known(self) -> dict[str, np.ndarray]:
-        """The ground truth that probes read from a factor."""
+        """The ground truth that probes predict from a factor."""
         ...
 
 
@@ -53,9 +53,9 @@ class Images(Pixels, Protocol):
 class ImageSet:
     """One split of a folder with images.npy (all splits, uint8) and ground_truth.parquet.
 
-    `truth` has a row per image: `label`, which is the class `species` of animals and the person
-    `identity` of faces, and the attributes and factors that are known. Pixels stay on the disk
-    until they are asked for.
+    `truth` has a row per image: `label`, which stands for the `species` of animals and the
+    `identity` of people, and all known attributes and factors. Pixels stay on disk until they are
+    needed.
     """
 
     array: np.ndarray
@@ -81,15 +81,15 @@ class ImageSet:
         return len(self.rows)
 
     def name(self, row: int) -> str:
-        """What an image shows, for people to read: a species, or the number of a person."""
+        """What an image shows, in words: a species, or the number of a person."""
         if "species" in self.truth:
             return str(self.truth["species"][row])
         return f"person {self.truth['identity'][row]}"
 
     def relabelled(self, classes: Mapping[str, int]) -> ImageSet:
-        """The images whose species has a number in `classes`, with that number as their label.
+        """The images whose species has a number in `classes`, with that number as label.
 
-        Raises PipelineError if there is none.
+        Raises PipelineError if there are none.
         """
         kept = self.truth["species"].isin(list(classes)).to_numpy()
         if not kept.any():
@@ -111,7 +111,7 @@ class ImageSet:
         return to_images(torch.from_numpy(self.pixels(indices)))
 
     def concepts(self, names: Iterable[str]) -> dict[str, Tensor]:
-        """Each image's value (R,) int64 of the concepts named: columns of the ground truth.
+        """Each image's value (R,) int64 of the named concepts: columns of the ground truth.
 
         Raises PipelineError for any other name.
         """
@@ -127,10 +127,10 @@ class ImageSet:
         return result
 
     def known(self) -> dict[str, np.ndarray]:
-        """The ground truth that probes read from a factor: classes (R,) int64, numbers (R, 1).
+        """The ground truth that probes predict: classes (R,) int64 and numbers (R, 1) float32.
 
-        Classes are the species and attributes that are true or false. Identities are left out, for
-        they are too many classes, and so is what only tells people apart (face_*, rank_*).
+        Classes are the species and all attributes that are true or false. Left out are identities,
+        which are too many classes, and traits of a person (face_*, rank_*).
         """
         own = [name for name in self.truth if name.startswith(("face_", "rank_"))]
         truth = self.truth.drop(columns=own)
@@ -142,7 +142,7 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Mixture:
-    """Images of several sets, one of each in turn: as many of each as the smallest one has."""
+    """Images of several sets in turn, as many of each as the smallest set has."""
 
     sets: tuple[Pixels, ...]
 
@@ -162,9 +162,9 @@ class Mixture:
 
 
 def open_pixels(file: Path, rows: int) -> np.ndarray:
-    """The array of a .npy file with an image for each of the `rows` of ground_truth.parquet beside.
+    """The array of a .npy file that holds one image per row of the ground truth, `rows` in all.
 
-    It stays on the disk. Raises PipelineError if it is missing, damaged or of another length.
+    It stays on disk. Raises PipelineError if it is missing, damaged or of another length.
     """
     try:
         array = np.load(file, mmap_mode="r", allow_pickle=False)
@@ -176,17 +176,17 @@ def open_pixels(file: Path, rows: int) -> np.ndarray:
         ) from error
     if len(array) != rows:
         raise PipelineError(
-            f"{file} holds {len(array)} images, but ground_truth.parquet beside it "
-            f"{rows} rows; delete the folder and run `dvc repro` again."
+            f"{file} holds {len(array)} images, but its ground_truth.parquet has {rows} rows; "
+            "delete the folder and run `dvc repro` again."
         )
     return array
 
 
 def to_images(pixels: Tensor) -> Tensor:
-    """Images (B, 3, H, W) in [-1, 1], channels last in memory, of pixels (B, H, W, 3) uint8."""
+    """Pixels (B, H, W, 3) uint8 as images (B, 3, H, W) in [-1, 1], channels last in memory."""
     return pixels.permute(0, 3, 1, 2).float().div(127.5).sub(1)
 
 
 def to_pixels(images: Tensor) -> Tensor:
-    """Pixels (B, H, W, 3) uint8 of images (B, 3, H, W) in [-1, 1]."""
+    """Images (B, 3, H, W) in [-1, 1] as pixels (B, H, W, 3) uint8."""
     return images.float().add(1).mul(127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1)

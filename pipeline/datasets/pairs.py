@@ -7,14 +7,14 @@ from torch import Tensor
 
 from pipeline.errors import PipelineError
 
-__all__ = ["Partners"]
+__all__ = ["PairSampler"]
 
 
-class Partners:
-    """Draws for any row a random other row of the same group, e.g. the same digit class.
+class PairSampler:
+    """Draws, for any row, a random other row of the same group, e.g. of the same digit class.
 
     `groups` (R,) int64 holds each row's value of the concept. Raises PipelineError if a value
-    occurs only once, because then no pair shares it.
+    occurs only once, because no pair shares it.
     """
 
     def __init__(self, name: str, groups: Tensor) -> None:

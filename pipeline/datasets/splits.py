@@ -1,27 +1,35 @@
-"""Read what the stage `prepare` left, whatever kind of data set it is."""
+"""Read what the stage `prepare` wrote, whatever the format of the data set."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.datasets.digits import SPLITS, ColorDigits
+from pipeline.datasets.color_digits import FOREGROUND, STROKES, ColorDigits
 from pipeline.datasets.images import ImageSet
+from pipeline.storage import read_parquet
 
 __all__ = ["SPLITS", "data_files", "load_split"]
+
+SPLITS = ("train", "validation", "test")
+"""Splits that every data set has."""
 
 
 def load_split(folder: Path, split: str) -> ColorDigits | ImageSet:
     """Read a split of the data set in `folder`. Raises PipelineError if a file cannot be used."""
-    kind = ColorDigits if _pixels(folder) == "strokes.npy" else ImageSet
+    kind = ColorDigits if _pixels(folder) == STROKES else ImageSet
     return kind.load(folder, split)
 
 
 def data_files(folder: Path) -> list[Path]:
-    """The files a data set consists of."""
+    """The files of a data set: pixels, then ground truth."""
     return [folder / _pixels(folder), folder / "ground_truth.parquet"]
 
 
 def _pixels(folder: Path) -> str:
-    """The file that holds pixels: of digits only strokes, also where their file is missing."""
-    digits = folder.name == "digits" or (folder / "strokes.npy").exists()
-    return "strokes.npy" if digits else "images.npy"
+    """The file that holds pixels; the ground truth decides if it is missing."""
+    images, truth = "images.npy", folder / "ground_truth.parquet"
+    if (folder / STROKES).exists():
+        return STROKES
+    if (folder / images).exists() or not truth.exists():
+        return images
+    return STROKES if set(FOREGROUND) <= set(read_parquet(truth)) else images

@@ -1,4 +1,4 @@
-"""Adversarial attacks on a classifier, and a random perturbation of the same size (Sec. 4.3)."""
+"""Adversarial attacks on a classifier, and random perturbations of the same size (Sec. 4.3)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 __all__ = ["attack", "random_signs"]
 
 STEP = 2.5
-"""Step of the projected gradient, times epsilon / steps: it can reach the edge and turn back."""
+"""Step size of PGD, times epsilon / steps: it can reach the boundary and turn back."""
 
 
 def attack(
@@ -20,10 +20,9 @@ def attack(
 ) -> Tensor:
     """Images (B, 3, H, W) in [-1, 1] changed by at most `epsilon` per pixel to mislead `network`.
 
-    Moves up the cross entropy with the class that the network predicts, and stays in [-1, 1]: for
-    `fgsm` one step along the gradient's sign (Goodfellow et al. 2015), as the INV paper's Fig. 5;
-    for `pgd` `steps` smaller ones, projected back (Madry et al. 2018). Deterministic: PGD begins
-    with the image itself.
+    Increases the cross entropy with the predicted class: `fgsm` takes one step along the gradient's
+    sign (Goodfellow et al. 2015; Fig. 5 of the INV paper), `pgd` takes `steps` smaller, projected
+    ones (Madry et al. 2018). Both stay in [-1, 1] and are deterministic: PGD starts from the image.
     """
     with torch.no_grad():
         predicted = network(images).argmax(1)
@@ -35,19 +34,19 @@ def attack(
         return one.perturb(inputs, epsilon, predicted).detach()
     several = PGD(network, loss_func=_loss, **limits)
     several.fgsm.zero_thresh = 0.0
-    with warnings.catch_warnings():  # of what each step asks for by itself
+    with warnings.catch_warnings():  # each step asks for the gradient itself
         warnings.filterwarnings("ignore", message="Input Tensor .* did not already require")
         step = STEP * epsilon / steps
         return several.perturb(inputs, epsilon, step, steps, predicted).detach()
 
 
 def _loss(logits: Tensor, predicted: Tensor) -> Tensor:
-    # One per image: its gradient must not depend on the batch it is in.
+    # Per image: a gradient must not depend on its batch.
     return F.cross_entropy(logits, predicted, reduction="none")
 
 
 def random_signs(images: Tensor, epsilon: float, generator: torch.Generator) -> Tensor:
-    """Images in [-1, 1] changed by `epsilon` per pixel and channel, up or down at random.
+    """Images in [-1, 1] changed by plus or minus `epsilon` per pixel and channel, at random.
 
     The control of Fig. 5: as large as the attack, without its direction.
     """

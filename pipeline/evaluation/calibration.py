@@ -1,4 +1,4 @@
-"""Whether the invariances v found on held-out data follow their prior N(0, 1)."""
+"""Whether invariances v of held-out data follow their prior N(0, 1)."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,11 +9,10 @@ __all__ = ["calibrate"]
 
 
 def calibrate(invariances: ArrayLike) -> dict[str, float]:
-    """Summary of v = t(z_bar | z) on held-out data, beside what a standard normal would give.
+    """Moments of v = t(z_bar | z) on held-out data, to compare with a standard normal.
 
-    Sampling z_bar = t^-1(v | z) draws v from N(0, 1) (Eq. 2), so samples are only right where the
-    v of real data have that distribution. A conditional INN that overfits shows a `square_mean`
-    well above 1.
+    Sampling z_bar = t^-1(v | z) draws v from N(0, 1) (Eq. 2), so samples are right only if the v of
+    real data have that distribution. An overfitted t shows a `square_mean` well above 1.
 
     Args:
         invariances: (S, N) one v per held-out input; S >= 2.

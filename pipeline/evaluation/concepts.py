@@ -1,4 +1,4 @@
-"""The attributes of people that Figs. 7, S8 and S9 edit: their words, and what causes what."""
+"""The attributes of people that Figs. 7, S8 and S9 edit: their names, and what they cause."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ CONCEPTS = {
 """What the INV paper calls each attribute of CelebA, and its two values: false, true."""
 
 EFFECTS = {"Male": ("No_Beard",)}
-"""Attributes that another one causes: an edit of the cause may change them."""
+"""Attributes caused by another one: an edit of the cause may change them."""
 
 
 def concept_of(attribute: str) -> str:
-    """The paper's word for an attribute; of an attribute it does not edit, the name."""
+    """The paper's word for an attribute, or its name if the paper does not edit it."""
     words = CONCEPTS.get(attribute)
     return words[0] if words else attribute.replace("_", " ")
 
 
 def asked(attribute: str, value: bool) -> str:
-    """What an edit asks for that sets an attribute to `value`, in a word or two."""
+    """What an edit that sets an attribute to `value` asks for, in a word or two."""
     words = CONCEPTS.get(attribute)
     return words[1 + value] if words else f"{'' if value else 'not '}{attribute.replace('_', ' ')}"
 
 
 def in_order(attributes: Iterable[str]) -> list[str]:
-    """Attributes in the order of the paper's figures, others behind them."""
+    """Attributes in the order of the paper's figures, then all others."""
     names = list(attributes)
     return [*(name for name in CONCEPTS if name in names),
             *(name for name in names if name not in CONCEPTS)]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Edit one image by a factor of e: that of a donor, or moved along a line (INV paper, Sec. 4.4)."""
+"""Edit one factor of one image: take a donor's, or move it along a line (INV paper, Sec. 4.4)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from PIL import Image, ImageOps
 from pipeline import paths
 from pipeline.datasets.attributes import attribute_values
 from pipeline.datasets.features import load_posterior
-from pipeline.datasets.folders import upright
 from pipeline.datasets.images import to_images
+from pipeline.datasets.photographs import upright
 from pipeline.errors import PipelineError
 from pipeline.evaluation.edits import (
     factor_direction,
@@ -26,8 +26,8 @@ from pipeline.evaluation.edits import (
     replace_factor,
 )
 from pipeline.models.autoencoder import Autoencoder
-from pipeline.models.inn import SemanticINN
-from pipeline.models.loading import load_autoencoder, load_semantic
+from pipeline.models.image_autoencoder import load_autoencoder
+from pipeline.models.inn import SemanticINN, load_semantic
 from pipeline.storage import read_parquet
 
 __all__ = ["Editor", "EditRequest", "edit_strip", "read_image"]
@@ -39,16 +39,15 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class EditRequest:
-    """What to change in which image: either `donor` or `along` is given.
+    """What to change in which image; either `donor` or `along` is given.
 
     Attributes:
         image: file of the image.
-        factor: of e, the one that changes.
-        donor: file of the image whose factor takes its place.
-        along: first and last place on the line, in `steps` steps. The image itself is at 0; 1 adds
-            what training images with the attribute `factor` have beyond those without it, in the
-            mean.
-        steps: number of places.
+        factor: factor of e to change.
+        donor: file of the image whose factor it takes.
+        along: first and last place on the line. The image itself is at 0; 1 adds the difference
+            between the means of training images with and without the attribute `factor`.
+        steps: number of places on the line.
         out: file to write, .png or .pdf.
     """
 
@@ -60,11 +59,11 @@ class EditRequest:
     out: Path
 
     def check(self) -> None:
-        """Raise PipelineError if this cannot be done, whatever the models are."""
+        """Raise PipelineError if no model could do this."""
         if self.donor is None and self.along is None:
             raise PipelineError(
-                "nothing says how the factor shall change: give --donor IMAGE, whose factor it "
-                "becomes, or --along FROM TO."
+                "nothing says how to change the factor: give --donor IMAGE, to take its factor, or "
+                "--along FROM TO."
             )
         if self.donor is not None and self.along is not None:
             raise PipelineError("--donor and --along are two ways to change a factor: give one.")
@@ -98,8 +97,8 @@ class Editor:
         for folder in folders:
             if not (folder / "model.safetensors").exists():
                 raise PipelineError(
-                    f"there is no trained model in {folder} yet: `dvc repro "
-                    f"train_semantic@{dataset}` makes it, and all that it is made from."
+                    f"there is no trained model in {folder} yet: run `dvc repro "
+                    f"train_semantic@{dataset}`."
                 )
         autoencoder, e = load_autoencoder(folders[0]).to(device), load_semantic(folders[1])
         blank = torch.zeros(1, sum(e.factors.values()), device=device)
@@ -120,7 +119,7 @@ class Editor:
         return list(images_of_factors(self.e, self.autoencoder, factors))
 
     def direction(self, factor: str) -> torch.Tensor:
-        """What 1 on the line of `along` adds to an image's factors: (N,)."""
+        """What a step of 1 along the line adds to an image's factors: (N,)."""
         truth = read_parquet(paths.prepared(self.dataset) / "ground_truth.parquet")
         truth = truth[truth["split"] == "train"]
         values = attribute_values(truth, (factor,), f"the training images of {self.dataset}")
@@ -130,7 +129,7 @@ class Editor:
 
 
 def read_image(file: Path, size: int) -> Pixels:
-    """The square in the middle of an image, upright, resized to (size, size, 3) uint8.
+    """The central square of an image, upright and resized: (size, size, 3) uint8.
 
     Raises PipelineError for a file that is missing or no image.
     """
@@ -147,13 +146,13 @@ def read_image(file: Path, size: int) -> Pixels:
 
 
 def edit_strip(editor: Editor, request: EditRequest) -> Sequence[tuple[str, Pixels]]:
-    """Images with what they are called: the input, D(E(x)), the donor if there is one, the edits.
+    """Labelled images: the input, D(E(x)), the donor if there is one, and the edits.
 
-    Raises PipelineError for an image that cannot be read, a factor that e does not have, or, along
-    a line, one that is no attribute which is true or false.
+    Raises PipelineError for an image that cannot be read, a factor that e does not have or, along
+    a line, one that is no boolean attribute.
     """
     name = request.factor
-    editor.e.indices(name)  # told before anything is computed
+    editor.e.indices(name)  # raises before anything is computed
     image = read_image(request.image, editor.size)
     own = editor.factors(image)
     strip = [("input", image), ("reconstruction", editor.images(own)[0])]

@@ -1,7 +1,7 @@
-"""Semantic edits: one factor of e(E(x)) replaced or moved, and decoded (INV paper, Sec. 4.4, B.5).
+"""Semantic edits: replace or move one factor of e(E(x)) and decode (INV paper, Secs. 4.4, B.5).
 
-(e_i) = e(z_bar) splits the code z_bar of an image. One e_i is replaced by that of another image,
-and D(e^-1(...)) is the edited image. StarGAN, with which that is compared, negates an attribute.
+e splits the code z_bar of an image into factors (e_i). Replacing one e_i by another image's and
+decoding D(e^-1(...)) edits the image. The baseline, StarGAN, negates an attribute.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pipeline.evaluation.sampling import decode_images
 from pipeline.models.autoencoder import Autoencoder
 from pipeline.models.inn import SemanticINN
 from pipeline.models.stargan import StarGANGenerator, edit_attribute
-from pipeline.parallel import run_in_threads
+from pipeline.runtime.parallel import run_in_threads
 
 __all__ = [
     "draw_donors",
@@ -32,17 +32,17 @@ __all__ = [
     "replace_factor",
 ]
 
-BATCH = 2000  # codes at once
-IMAGES = 32  # images at once
+BATCH = 2000  # codes per batch
+IMAGES = 32  # images per batch
 
 
 def factors_of_codes(e: SemanticINN, z_bar: Tensor) -> Tensor:
-    """(e_i) = e(z_bar) of codes (R, N), taken as they are: (R, N) on the CPU."""
+    """(e_i) = e(z_bar) of codes (R, N), without noise: (R, N) on the CPU."""
     return factors_of(e, (z_bar, torch.zeros_like(z_bar)))
 
 
 def replace_factor(e: SemanticINN, factors: Tensor, donors: Tensor, name: str) -> Tensor:
-    """`factors` (R, N) with the factor `name` of `donors` (R or 1, N), all others as they were.
+    """A copy of `factors` (R, N) with the factor `name` of `donors` (R or 1, N).
 
     Raises PipelineError if e has no such factor.
     """
@@ -54,11 +54,19 @@ def replace_factor(e: SemanticINN, factors: Tensor, donors: Tensor, name: str) -
 def factor_direction(
     e: SemanticINN, factors: Tensor, values: NDArray[np.bool_], name: str
 ) -> Tensor:
-    """From images without an attribute to those with it: the difference of the means of a factor.
+    """Mean of a factor over images with an attribute, minus that over images without it.
 
-    `values` (R,) tells which of the images, whose `factors` are (R, N), have the attribute `name`.
-    Returns (N,), zero outside that factor. Raises PipelineError if e has no such factor, or all
-    images are alike.
+    Args:
+        e: the semantic INN.
+        factors: (R, N), of all images.
+        values: (R,), whether an image has the attribute `name`.
+        name: of the attribute, and of its factor.
+
+    Returns:
+        (N,), zero outside that factor.
+
+    Raises:
+        PipelineError: e has no such factor, or all values are the same.
     """
     check_both(values, name)
     columns, has = e.indices(name), torch.tensor(values)
@@ -68,7 +76,7 @@ def factor_direction(
 
 
 def move_factor(factors: Tensor, direction: Tensor, amounts: Tensor) -> Tensor:
-    """One image's factors (N,), moved along `direction` (N,) by each of `amounts` (S,): (S, N)."""
+    """One image's factors (N,) moved along `direction` (N,) by each of `amounts` (S,): (S, N)."""
     return factors + amounts[:, None] * direction
 
 
@@ -83,7 +91,7 @@ def images_of_factors(e: SemanticINN, autoencoder: Autoencoder, factors: Tensor)
 def draw_donors(
     values: NDArray[np.bool_], name: str, generator: np.random.Generator
 ) -> NDArray[np.intp]:
-    """For each image, another one that differs in an attribute, at random: rows (R,).
+    """A random other image for each one, with the other value of an attribute: rows (R,).
 
     `values` (R,) are those of the attribute `name`. Raises PipelineError if all are the same.
     """
@@ -98,16 +106,16 @@ def draw_donors(
 def negate_with_stargan(
     generator: StarGANGenerator, pixels: NDArray[np.uint8], values: pd.DataFrame, name: str
 ) -> NDArray[np.uint8]:
-    """StarGAN's edits of images (R, H, W, 3) uint8: the attribute `name` negated.
+    """Images (R, H, W, 3) uint8 in which StarGAN has negated the attribute `name`.
 
-    `values` has the images' own attributes. Raises PipelineError for one that StarGAN was not
-    trained on, or that `values` lacks.
+    `values` holds the images' own attributes. Raises PipelineError if StarGAN was not trained on
+    an attribute, or `values` lacks one of its attributes.
     """
     missing = [other for other in generator.attributes if other not in values]
     if name not in generator.attributes or missing:
         raise PipelineError(
-            f"StarGAN edits {', '.join(generator.attributes)}, but is asked for '{name}' of images "
-            f"with the attributes {', '.join(values)}: name the same in train_stargan and in "
+            f"StarGAN edits {', '.join(generator.attributes)}, not '{name}' of images with the "
+            f"attributes {', '.join(values)}: name the same attributes in train_stargan and "
             "train_semantic."
         )
     device = next(generator.parameters()).device

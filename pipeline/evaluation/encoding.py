@@ -1,4 +1,4 @@
-"""What trained models make of a whole data set: posteriors, factors and the error of D(E(x))."""
+"""Posteriors, factors and the reconstruction error of a whole data set."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["encode_in_batches", "factors_of", "reconstruction_error"]
 def encode_in_batches(
     model: Autoencoder, data: Images, batch_size: int = 500
 ) -> tuple[Tensor, Tensor]:
-    """Posterior mean and variance of z_bar for every image of `data`: (R, N) each, on the CPU."""
+    """Mean and variance of z_bar's posterior for every image of `data`: (R, N) each, on the CPU."""
     device = next(model.parameters()).device
     mean = variance = torch.empty(0)
     for first in range(0, len(data), batch_size):
         rows = slice(first, first + batch_size)
         parts = model.encode(data.images(rows).to(device))
         if first == 0:
-            # Room for all of them: small results between freed batches would let the heap grow.
+            # Allocated at once: small results between freed batches would let the heap grow.
             mean, variance = (torch.empty(len(data), part.shape[1]) for part in parts)
         mean[rows], variance[rows] = parts
     return mean, variance
@@ -32,9 +32,9 @@ def encode_in_batches(
 
 @torch.no_grad()
 def reconstruction_error(model: Autoencoder, mean: Tensor, data: Images) -> float:
-    """Mean squared error per channel of D(z_bar), with z_bar the posteriors' `mean` (R, N).
+    """Mean squared error per channel of D(z_bar), z_bar being the posteriors' `mean` (R, N).
 
-    `data` are the R images that were encoded, in [-1, 1].
+    data: the R images that were encoded, in [-1, 1].
     """
     device = next(model.parameters()).device
     total = 0.0
@@ -46,7 +46,7 @@ def reconstruction_error(model: Autoencoder, mean: Tensor, data: Images) -> floa
 
 @torch.no_grad()
 def factors_of(model: SemanticINN, posterior: Posterior) -> Tensor:
-    """e(z_bar), with one z_bar drawn from each posterior: (R, N) on the CPU."""
+    """e(z_bar) for one z_bar drawn from each posterior: (R, N) on the CPU."""
     device = next(model.parameters()).device
     parts = [
         model(sample_posterior(mean.to(device), variance.to(device)))[0].cpu()

@@ -1,4 +1,4 @@
-"""Which images a figure shows, of those that its numbers are measured on."""
+"""Choose the images that a figure shows among those that its numbers are measured on."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["varied_rows"]
 
 
 def varied_rows(truth: pd.DataFrame, names: Iterable[str], count: int) -> NDArray[np.intp]:
-    """Rows (count,) of a ground truth which show many values of its columns `names` early.
+    """Rows (count,) of a ground truth that cover many values of its columns `names` early.
 
-    The first image comes first. Then, each time, the first of those whose values were shown least.
-    Raises ValueError for more rows than there are.
+    Begins with the first image, then repeatedly takes the first of those whose values were shown
+    least. Raises ValueError if there are fewer rows than `count`.
     """
     if count > len(truth):
         raise ValueError(f"{count} rows of {len(truth)}")

@@ -15,10 +15,10 @@ what v does alone, and their interaction. In these terms
 so Eq. 20, read literally, counts the interaction too, and Eq. 20 + first-order index of v = 1.
 
 Several dimensions are reduced to one number by the ratio of *summed* variances, i.e. of traces of
-covariance matrices, never by the mean of ratios. Under the prior all dimensions of a factor have
-the same unit, so their variances may be added; a trace does not change when the factor's axes are
-rotated, and the loss of e fixes a factor only up to a rotation; and a dimension that hardly varies
-adds hardly anything instead of adding a ratio made of noise.
+covariance matrices, never by the mean of ratios. Under the prior all dimensions of a factor share a
+unit, so their variances may be added. A trace is invariant to rotations of a factor, and the loss
+of e fixes a factor only up to a rotation. A dimension that hardly varies adds hardly anything,
+rather than a ratio of noise.
 """
 
 from collections.abc import Sequence
@@ -227,7 +227,7 @@ def resample(inputs: int, invariances: int, replicates: int, seed: int) -> Resam
 
     Values that share an input or an invariance are not independent, so cells must not be
     resampled; and resampling v alone leaves out that other inputs would give another number.
-    Draws that consist of one single input or invariance have no variance and are drawn again.
+    Draws of a single input or invariance have no variance and are repeated.
 
     Raises:
         PipelineError: fewer than 2 inputs, invariances or replicates.

@@ -1,9 +1,9 @@
-"""Whether samples x_bar = D(t^-1(v | z)) still show what the layer holds (INV paper, Fig. 2, S4).
+"""Whether samples x_bar = D(t^-1(v | z)) still show what z represents (INV paper, Figs. 2, S4).
 
-Samples are encoded again, z' = Phi(x_bar), and compared with the representation z they were drawn
-for by the cosine similarity. Two references give the scale: representations of *other* images
-(nothing but chance) and those of the autoencoder's reconstruction D(E(x)) (all that its decoder can
-show). A Fréchet distance alone would reward samples that ignore z.
+Samples are re-encoded, z' = Phi(x_bar), and compared by cosine similarity with the z they were
+drawn for. Two references set the scale: representations of *other* images (chance) and of the
+autoencoder's reconstruction D(E(x)) (the best its decoder can show). A Fréchet distance alone
+would reward samples that ignore z.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ __all__ = ["cosine_faithfulness"]
 Floats = NDArray[np.float64]
 
 RESOLUTION = 0.001
-"""Smaller gains of reconstructions over other images count as this much where they divide."""
+"""Lower bound of the gain of reconstructions over other images, as a divisor."""
 
 BLOCK = 128
-"""Inputs whose representations are in memory in float64 at a time."""
+"""Inputs per block in float64."""
 
 
 def cosine_faithfulness(
@@ -30,28 +30,27 @@ def cosine_faithfulness(
     z_other: ArrayLike,
     z_reconstruction: ArrayLike,
 ) -> dict[str, float]:
-    """Cosine similarities of re-encoded samples and of two references, with standard errors.
+    """Cosine similarities of re-encoded samples and two references, with standard errors.
 
     Args:
         z_samples: (X, ...) or (X, S, ...) representations of one or S samples per input.
         z_inputs: (X, ...) representations z of the inputs the samples were drawn for; X >= 2.
         z_other: (X, ...) representations of other images, one per input, such as the inputs in
-            another order; if their classes differ, what a layer holds of a class counts as held.
+            another order. If their classes differ, information about the class counts.
         z_reconstruction: (X, ...) representations of the reconstructions D(E(x)).
 
     Returns:
-        samples, other, reconstruction: mean cosine similarity with `z_inputs`, in [-1, 1]; a
-            representation that is zero has the similarity 0 with everything.
+        samples, other, reconstruction: mean cosine similarity with `z_inputs`, in [-1, 1]; 0 for
+            a representation that is zero.
         faithfulness: (samples - other) / (reconstruction - other): 0 for samples that ignore z, 1
-            for samples as faithful as reconstructions. A divisor below 0.001, of an autoencoder
-            that hardly learned, counts as 0.001.
-        <name>_se for each of these four: standard errors over inputs. One input enters all three
-            terms of the ratio together, and its samples are averaged first, for they are not
-            independent. Not the variation between trained models.
+            for samples as faithful as reconstructions. The divisor is at least 0.001, for
+            autoencoders that hardly learned.
+        <name>_se for each of these four: standard error over inputs, whose samples are averaged
+            first, since they are not independent. Not the variation between trained models.
         inputs, samples_per_input: X and S.
 
     Raises:
-        PipelineError: shapes that do not match, fewer than 2 inputs, or values not finite.
+        PipelineError: shapes do not match, fewer than 2 inputs, or values are not finite.
     """
     inputs, samples = np.asarray(z_inputs), np.asarray(z_samples)
     if samples.shape == inputs.shape:
@@ -64,7 +63,7 @@ def cosine_faithfulness(
         or (samples.shape[0], *samples.shape[2:]) != inputs.shape
     ):
         raise PipelineError(
-            f"Faithfulness needs representations of at least 2 inputs and of their samples, not of "
+            f"faithfulness needs representations of at least 2 inputs and of their samples, not of "
             f"shapes {inputs.shape} and {np.shape(z_samples)}."
         )
     cosines = {"samples": _cosines(samples, inputs)}
@@ -72,7 +71,7 @@ def cosine_faithfulness(
         array = np.asarray(values)
         if array.shape != inputs.shape:
             raise PipelineError(
-                f"Faithfulness needs one {name} representation per input, of shape "
+                f"faithfulness needs one {name} representation per input, of shape "
                 f"{inputs.shape}, not {array.shape}."
             )
         cosines[name] = _cosines(array[:, None], inputs)
@@ -82,7 +81,7 @@ def cosine_faithfulness(
         result[name], result[f"{name}_se"] = float(one.mean()), _standard_error(one)
     span = max(result["reconstruction"] - result["other"], RESOLUTION)
     share = (result["samples"] - result["other"]) / span
-    # To first order, how much each input moves the ratio of the two means.
+    # To first order, the influence of each input on the ratio of the two means.
     gain = cosines["reconstruction"] - cosines["other"]
     result["faithfulness"] = share
     result["faithfulness_se"] = _standard_error(
@@ -102,8 +101,8 @@ def _cosines(several: np.ndarray, inputs: np.ndarray) -> Floats:
         lengths = np.linalg.norm(z, axis=1)[:, None] * np.linalg.norm(other, axis=2)
         if not np.isfinite(lengths).all():
             raise PipelineError(
-                "Representations hold numbers that are not finite: check the network and the "
-                "images it read."
+                "representations hold numbers that are not finite: check the network and its "
+                "images."
             )
         cosine = np.divide(product, lengths, out=np.zeros_like(product), where=lengths > 0)
         result[block] = cosine.mean(axis=1)

@@ -1,9 +1,8 @@
-"""Distances between two sets of images, from their features: Fréchet distance and KID.
+"""Fréchet distance and KID between two sets of images, computed from their features.
 
-Three steps, each a plain function: features (R, F) of `perceptual_features` -> statistics ->
-distance. Compare only numbers with the same feature extractor, the same preparation of the images
-and the same numbers of images: the Fréchet distance of finite samples is too large, by an amount
-that falls with the number of images and differs between sets. KID has no such bias.
+Features (R, F) of `perceptual_features` -> statistics -> distance. Compare only numbers with the
+same extractor, preparation and numbers of images: the Fréchet distance of finite samples is biased
+upwards, by an amount that falls with the number of images and differs between sets; KID is not.
 
 Sources: Fréchet distance, reference 23 of the INV paper (Table 1, Fig. S9); KID, Binkowski et al.
 2018, "Demystifying MMD GANs".
@@ -31,10 +30,10 @@ __all__ = [
 Floats = NDArray[np.float64]
 
 TOLERANCE = 1e-8
-"""Of a covariance's symmetry and definiteness, relative to its largest entries."""
+"""For a covariance's symmetry and definiteness, relative to its largest entries."""
 
 BLOCK = 1024
-"""Rows of a kernel matrix that are in memory at a time."""
+"""Rows of a kernel matrix per block."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +60,12 @@ def feature_statistics(features: ArrayLike) -> FeatureStatistics:
 class FrechetReference:
     """The Fréchet distance from one fixed set, whose matrix root is computed once.
 
-    |m_1 - m_2|^2 + Tr(S_1 + S_2 - 2 (S_1 S_2)^(1/2)), the square for two Gaussians.
+    |m_1 - m_2|^2 + Tr(S_1 + S_2 - 2 (S_1 S_2)^(1/2)), the squared distance of two Gaussians.
 
-    With a root S_1 = W W^T, the eigenvalues of S_1 S_2 that are not zero are those of the symmetric
-    W^T S_2 W, so the trace of (S_1 S_2)^(1/2) is the sum of their roots, and no general matrix root
-    is needed. The set of lower rank (fewer images than features) gives W: zero eigenvalues come
-    out as rounding errors of about 1e-16, but their roots of 1e-8 would add up.
+    With a root S_1 = W W^T, the non-zero eigenvalues of S_1 S_2 are those of the symmetric
+    W^T S_2 W, so the trace of (S_1 S_2)^(1/2) is the sum of their roots; no general matrix root is
+    needed. The set of lower rank (fewer images than features) gives W: zero eigenvalues come out
+    as rounding errors of about 1e-16, whose roots of 1e-8 would add up.
 
     Raises:
         PipelineError: a covariance that is not square, symmetric and positive semi-definite.
@@ -80,12 +79,12 @@ class FrechetReference:
         """Squared Fréchet distance between the reference and `statistics`, at least 0.
 
         Raises:
-            PipelineError: another number of features, or a covariance that is none.
+            PipelineError: another number of features, or a matrix that is no covariance.
         """
         ours, theirs = self.statistics, statistics
         if ours.mean.shape != theirs.mean.shape:
             raise PipelineError(
-                f"The two sets have {len(ours.mean)} and {len(theirs.mean)} features: use the same "
+                f"the two sets have {len(ours.mean)} and {len(theirs.mean)} features: use the same "
                 "feature extractor for both."
             )
         if theirs.count - 1 < self._root.matrix.shape[1]:
@@ -104,15 +103,15 @@ class FrechetReference:
 
 @dataclass(frozen=True)
 class KernelDistance:
-    """A kernel inception distance; by custom it is printed times 1000.
+    """A kernel inception distance, usually reported times 1000.
 
     Attributes:
         value: unbiased, from all pairs of images; may be negative.
-        standard_error: of `value`, by the jackknife over the images of both sets; up to a half too
-            large where the two distributions are equal.
+        standard_error: of `value`, by the jackknife over the images of both sets; up to 50 % too
+            large if the two distributions are equal.
         subset_deviation: standard deviation over random subsets, the "+-" of the literature. It
-            grows as subsets get smaller and is no error of `value`.
-        subsets: how many subsets.
+            grows as subsets shrink and is not an error of `value`.
+        subsets: number of subsets.
         subset_size: images of each set in a subset.
     """
 
@@ -131,8 +130,8 @@ class KernelReference:
     Args:
         features: (R, F) with R >= 3.
         subsets: number of random subsets, at least 2.
-        subset_size: images per subset, at least 2; at most the size of the smaller set is taken.
-        seed: for the choice of subsets.
+        subset_size: images per subset, at least 2, capped at the size of the smaller set.
+        seed: chooses the subsets.
 
     Raises:
         PipelineError: a wrong shape, too few images, or values that are not finite.
@@ -161,7 +160,7 @@ class KernelReference:
         theirs = _features(features, least=3)
         if theirs.shape[1] != self._features.shape[1]:
             raise PipelineError(
-                f"The two sets have {self._features.shape[1]} and {theirs.shape[1]} features: use "
+                f"the two sets have {self._features.shape[1]} and {theirs.shape[1]} features: use "
                 "the same feature extractor for both."
             )
         size = min(self._size, len(theirs))
@@ -198,25 +197,25 @@ def _features(features: ArrayLike, least: int = 2) -> Floats:
     array = np.asarray(features, dtype=np.float64)
     if array.ndim != 2 or array.shape[0] < least or array.shape[1] < 1:
         raise PipelineError(
-            f"A distance of images needs features (images, features) of at least {least} images, "
+            f"a distance of images needs features (images, features) of at least {least} images, "
             f"not an array of shape {array.shape}."
         )
     if not np.isfinite(array).all():
         raise PipelineError(
-            "The features hold numbers that are not finite: check the images they were read from."
+            "the features hold numbers that are not finite: check the images they were read from."
         )
     return array
 
 
 def _no_covariance() -> PipelineError:
     return PipelineError(
-        "A covariance must be a finite, symmetric and positive semi-definite matrix, but this one "
-        "is not: compute it with feature_statistics."
+        "a covariance must be a finite, symmetric and positive semi-definite matrix: compute it "
+        "with feature_statistics."
     )
 
 
 def _checked(covariance: Floats) -> Floats:
-    """The covariance (F, F) if it is finite and symmetric; told by one product, for it is large."""
+    """The covariance (F, F) if it is finite and symmetric, tested by one product as it is large."""
     if covariance.ndim != 2 or covariance.shape[0] != covariance.shape[1]:
         raise _no_covariance()
     probe = np.cos(np.arange(len(covariance)))
@@ -241,7 +240,7 @@ def _root(statistics: FeatureStatistics) -> _Root:
             return _Root(np.asarray(factor), triangular=True)
     factor, pivots, rank, _ = lapack.dpstrf(covariance, lower=1)
     root: Floats = np.tril(factor)[np.argsort(pivots), :rank]
-    # It stops where nothing but rounding is left; a negative variance would stop it too.
+    # It stops when only rounding is left; a negative variance would stop it too.
     variances = np.diagonal(covariance)
     left = np.abs(variances - np.square(root).sum(axis=1)).max(initial=0.0)
     if left > TOLERANCE * np.abs(variances).max(initial=0.0):
@@ -298,7 +297,7 @@ def _mean_of_pairs(rows: Floats) -> float:
 
 
 def _jackknife(rows: Floats, cross: Floats) -> float:
-    """Variance that one set's images give to the distance, each left out in turn.
+    """One set's contribution to the distance's variance, leaving out each image in turn.
 
     `rows` (R,) are its own kernel sums, `cross` (R,) the means over the other set's images.
     """

@@ -1,7 +1,7 @@
-"""What one layer holds and what it has become invariant to (INV paper, Secs. 3.1, 3.2, 4.1, 4.2).
+"""What one layer represents and what it is invariant to (INV paper, Secs. 3.1, 3.2, 4.1, 4.2).
 
-Samples x_bar = D(t^-1(v | z)) of test images, as in Fig. 3, and the numbers that tell how far they
-can be trusted: likelihood, calibration, faithfulness, and whether they are copies.
+Samples x_bar = D(t^-1(v | z)) of test images, as in Fig. 3, and numbers that say how far to trust
+them: likelihood, calibration, faithfulness, and whether they are copies.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from pipeline.evaluation.explained_variance import (
     resample,
 )
 from pipeline.evaluation.faithfulness import cosine_faithfulness
+from pipeline.evaluation.likelihood import recover_invariances
 from pipeline.evaluation.sampling import Decoder, crossed_samples
 from pipeline.models.autoencoder import sample_posterior
 from pipeline.models.inn import ConditionalINN
 from pipeline.networks.layers import phi
-from pipeline.training.cinn import recover_invariances
 
 __all__ = ["InspectedLayer", "Split", "inspect_layer"]
 
 BATCH = 250
-"""Images that D and the network take at once."""
+"""Images per batch of D and the network."""
 ROWS = 2000
-"""Training images that are compared with others at once."""
+"""Training images compared at once."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class InspectedLayer:
     Attributes:
         network: f.
         module: path of the layer inside f.
-        classes: whether f gives a number per class.
+        classes: whether f predicts classes.
         autoencoder: E and D of the data set.
         t: the conditional INN of the layer.
     """
@@ -91,22 +91,22 @@ def inspect_layer(
 ) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
     """Sample and measure one layer on X = `inputs` random test images, V = `samples` v for each.
 
-    The same v are used for every input. The figures show S = `rows` of the inputs, of as many
-    classes as possible, and C = `columns` of the samples; the network reads C samples of every
-    input again. K = `nearest`. `bootstrap`: replicates of the error bar of Eq. 19.
+    All inputs share the v. The figures show S = `rows` of the inputs, of as many classes as
+    possible, and C = `columns` of the samples; the network re-encodes C samples of every input.
+    K = `nearest`. `bootstrap`: replicates for the error bar of Eq. 19.
 
     Returns arrays and flat numbers. Arrays:
 
     - `inputs`, `reconstructions` D(E(x)), `means` over V samples: (S, H, W, 3) uint8
     - `samples`: (S, C, H, W, 3) uint8
-    - `kept` (S,) and `agrees` (S, C) bool: whether the network predicts for the reconstruction
-      and for each sample the class that it predicts for the input
-    - `variances`: (S, H, W) float32, over V samples, mean of the channels, of images in [0, 1]
+    - `kept` (S,) and `agrees` (S, C) bool: whether the reconstruction, or each sample, gets the
+      class predicted for the input
+    - `variances`: (S, H, W) float32, over V samples, mean over channels, of images in [0, 1]
     - `nearest`: (S, K, H, W, 3) uint8, the training images whose z has the largest cosine with
       that of the input; `nearest_cosine`: (S, K)
     - `originals`: (S, H, W, 3) uint8, the training image whose z_bar is nearest to that of the
       first sample
-    - `names` (S,), `nearest_names` (S, K): classes in words
+    - `names` (S,), `nearest_names` (S, K): names of classes
 
     Numbers, None where the network has no classes:
 
@@ -118,8 +118,9 @@ def inspect_layer(
     - `v_square_mean`, `v_square_sd`: of |v|^2 / N of all test images (see `calibrate`)
     - `pixel_variance`: mean of the variances over pixels and inputs (Fig. 3);
       `pixel_variance_images`: the same over test images instead of samples
-    - `class_agreement`: share of samples with the class predicted for the input;
-      `class_agreement_reconstruction`, `class_agreement_other`: of D(E(x)), of another input
+    - `class_agreement`: share of samples that get the class predicted for the input;
+      `class_agreement_reconstruction`, `class_agreement_other`: the same of D(E(x)), and of
+      another input
     - `nearest_same_label`: share of inputs whose nearest training image by z has their label
     - `distance_ratio`: median distance of a sample's z_bar to the nearest training image's,
       divided by that of test images; 0 for copies of training images, 1 for unseen images
@@ -186,7 +187,7 @@ def _check(images: int, inputs: int, samples: int, rows: int, columns: int) -> N
 
 
 def _varied(chosen: Tensor, labels: Tensor, rows: int) -> Tensor:
-    """The same images, those first that show as many classes as possible."""
+    """The same images, reordered: the first `rows` show as many classes as possible."""
     seen: set[int] = set()
     first: list[int] = []
     for position, label in enumerate(labels.tolist()):
@@ -198,7 +199,7 @@ def _varied(chosen: Tensor, labels: Tensor, rows: int) -> Tensor:
 
 
 def _names(data: Images, indices: Tensor) -> np.ndarray:
-    """The class of images in words: their species, where it is known, else the class's number."""
+    """Names of the images' classes: the species where known, else the class's number."""
     if isinstance(data, ImageSet) and "species" in data.truth:
         species = data.truth["species"].to_numpy()[indices.numpy()]
         return np.array([str(name).replace("_", " ") for name in species.ravel()]).reshape(
@@ -249,7 +250,7 @@ def _likelihood(t: ConditionalINN, test: Split) -> dict[str, float | None]:
 
 
 def _read(layer: InspectedLayer, images: Tensor) -> Tensor:
-    """Phi(images): (B, ...) on the CPU."""
+    """z = Phi(images): (B, ...) on the CPU."""
     device = next(layer.network.parameters()).device
     parts = [phi(layer.network, layer.module, part.to(device)) for part in images.split(BATCH)]
     return torch.cat([part.float().cpu() for part in parts])
@@ -274,7 +275,7 @@ def _faithfulness(
 def _classes(
     layer: InspectedLayer, images: Tensor, read: Tensor, reconstructions: Tensor, columns: int
 ) -> tuple[np.ndarray, np.ndarray, dict[str, float | None]]:
-    """Whether reconstructions (X,) and samples (X, C) keep the predicted class; the shares."""
+    """Whether reconstructions (X,) and samples (X, C) keep the predicted class, and shares."""
     names = ("class_agreement", "class_agreement_reconstruction", "class_agreement_other")
     if not layer.classes:
         nothing = {f"{name}{end}": None for name in names for end in ("", "_se")}
@@ -328,7 +329,7 @@ def _originals(
 
 
 def _closest(pool: Tensor, queries: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Distance of each query (Q, N) to the nearest of `pool` (R, N), and which one it is."""
+    """Distance of each query (Q, N) to the nearest of `pool` (R, N), and its row."""
     best = torch.full((len(queries),), math.inf)
     which = torch.zeros(len(queries), dtype=torch.int64)
     for first in range(0, len(pool), ROWS):

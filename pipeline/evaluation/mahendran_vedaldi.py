@@ -1,7 +1,7 @@
 """Invert a representation by gradient descent on the pixels (M&V in Fig. 2 of the INV paper).
 
 Source: Mahendran and Vedaldi 2015, "Understanding deep image representations by inverting them".
-Nothing is learned from images: all that a representation leaves open is filled by two priors.
+Nothing is learned from images: two priors fill in whatever a representation leaves open.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ START = 0.01
 """Standard deviation of the noise to start from."""
 
 SMALLEST = 1e-12
-"""Squared norm that a representation counts with at least where it divides."""
+"""Lower bound of a representation's squared norm as a divisor."""
 
 
 def invert_representation(
@@ -38,28 +38,28 @@ def invert_representation(
 ) -> Tensor:
     """Images x (B, C, H, W) in [-1, 1] whose Phi(x) is close to `z` (B, ...).
 
-    Minimises, for each image by itself,
+    Minimises for each image
 
         |Phi(x) - z|^2 / |z|^2 + range_weight mean |x|^6 + variation_weight TV(x)
 
     with Adam from faint noise, its rate falling linearly to zero. TV has the exponent beta = 2. The
-    sums of the source are means over pixels here, so that weights suit images of any size; the
-    pixels' range, [-1, 1], takes the place of the source's scale.
+    source's sums are means over pixels here, so that weights suit images of any size, and the
+    range of pixels, [-1, 1], replaces the source's scale.
 
     Args:
         network: f, in evaluation mode; its parameters are not changed.
         path: the module whose output is Phi(x), by the name torch gives it.
         z: representations to invert, (B, ...), on the network's device.
         image_shape: (C, H, W) of the images that the network takes.
-        steps: updates.
-        seed: of the noise: the same seed gives the same images.
+        steps: of the optimiser.
+        seed: of the noise.
         learning_rate: of Adam, in units of pixels.
         range_weight: of the prior that keeps pixels in range.
         variation_weight: of the prior that neighbouring pixels are equal.
 
     Raises:
-        PipelineError: the network has no such module or does not use it, `z` has another shape
-            than its output, or the objective is not finite.
+        PipelineError: the network has no such module or does not use it, `z` does not have the
+            shape of its output, or the objective is not finite.
     """
     generator = torch.Generator().manual_seed(seed)
     start = START * torch.randn(len(z), *image_shape, generator=generator)
@@ -72,12 +72,12 @@ def invert_representation(
             objective = _errors(phi(images), z, path)
             objective = objective + range_weight * images.abs().pow(ALPHA).flatten(1).mean(1)
             objective = objective + variation_weight * total_variation(images)
-            # The gradient of the pixels alone: the network's parameters collect none.
+            # Of the pixels alone: the network's parameters accumulate no gradient.
             (images.grad,) = torch.autograd.grad(objective.sum(), [images])
         if not torch.isfinite(objective).all():
             raise PipelineError(
-                f"the inversion of '{path}' left the finite numbers at step {step}: lower its "
-                "learning rate, or check the network and z."
+                f"the inversion of '{path}' is not finite at step {step}: lower its learning rate, "
+                "or check the network and z."
             )
         optimizer.step()
     return images.detach().clamp(-1, 1)

@@ -1,11 +1,11 @@
 """Features of images in which the Fréchet distance and KID are measured.
 
-Two published networks, both trained on ImageNet, none of them ever interpreted here:
+Two published networks, both trained on ImageNet and neither interpreted here:
 
 `efficientnet-lite0`
-    EfficientNet-Lite0, whose weights are part of a Python package: for scales that must work
-    offline. Distances in its features are labelled FID-EN0 and are on another scale than FIDs of
-    the literature; never compare the two.
+    EfficientNet-Lite0, whose weights come with a Python package: for scales that work offline.
+    Distances in its features are labelled FID-EN0. Their scale differs from that of FIDs in the
+    literature; never compare the two.
 `inception`
     The Inception v3 of the original FID in its PyTorch port, as pytorch-fid uses it: for scale
     `paper` (INV paper, Table 1 and Fig. S9).
@@ -26,7 +26,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pipeline.errors import PipelineError
-from pipeline.parallel import run_in_threads
+from pipeline.runtime.parallel import run_in_threads
 from pipeline.torchvision_compat import torchvision
 
 __all__ = ["EXTRACTORS", "FeatureExtractor", "load_extractor"]
@@ -43,17 +43,17 @@ INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb91
 INCEPTION_CLASSES = 1008
 
 BATCH = 16
-"""Images at a time on a CPU: their activations fit in its cache, larger batches are slower."""
+"""Images per batch: on a CPU, the activations of more do not fit in its cache."""
 
 
 @dataclass(frozen=True)
 class FeatureExtractor:
-    """A network that turns images into features.
+    """A network that maps images to features.
 
     Attributes:
         name: one of EXTRACTORS.
-        label: what the Fréchet distance in these features is called in tables.
-        preparation: how images are resized and normalised, in words for tables.
+        label: what tables call the Fréchet distance in these features.
+        preparation: how images are resized and normalised, as tables put it.
         features: number of features.
         network: images (B, 3, H, W) in [0, 255] to features (B, features); resizes and normalises.
     """
@@ -68,12 +68,12 @@ class FeatureExtractor:
         """Features (R, features) float32 of images (R, H, W, 3) uint8, of any size.
 
         Raises:
-            PipelineError: another shape or type of images.
+            PipelineError: images of another shape or type.
         """
         if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] != 3:
             raise PipelineError(
-                f"Features are read from images (images, height, width, 3) of type uint8, not from "
-                f"{pixels.shape} of type {pixels.dtype}."
+                f"features need images (images, height, width, 3) of type uint8, not an array of "
+                f"shape {pixels.shape} and type {pixels.dtype}."
             )
         device = next(self.network.parameters()).device
         features = np.empty((len(pixels), self.features), np.float32)
@@ -93,11 +93,9 @@ class EfficientNetFeatures(nn.Module):
 
     Images are resized to 128 x 128 pixels, bilinearly and with antialiasing, and normalised to
     (x - 127) / 128 as in the network's training. The network halves an image five times: at 64
-    pixels only 2 x 2 positions would be left, and its filters would meet everything at less than a
-    third of the size they were trained on. On rendered animals, distances at 128 pixels were larger
-    multiples of the distance between two sets of real images than at 96 or 64
-    (benchmarks/fid.md), and one size for all keeps results for images of 64 and of 128 pixels alike
-    in meaning, if not comparable.
+    pixels only 2 x 2 positions would be left, with objects at less than a third of the size its
+    filters were trained on. On rendered animals, distances at 128 pixels were larger multiples of
+    the distance between two sets of real images than at 96 or 64 (benchmarks/fid.md).
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -135,22 +133,22 @@ class InceptionFeatures(nn.Module):
 
 
 def load_extractor(
-    name: str, weights: Path | None = None, device: torch.device | str = "cpu"
+    name: str, weights: str | Path | None = None, device: torch.device | str = "cpu"
 ) -> FeatureExtractor:
     """Load one of EXTRACTORS with its published weights, in evaluation mode.
 
-    Nothing is downloaded. `weights` is the folder of published weights, needed by `inception` only.
-    A file of weights is read only after its SHA-256 was found right.
+    Nothing is downloaded. `weights` is the folder of published weights, which only `inception`
+    needs. A file of weights is read only if its SHA-256 matches.
 
     Raises:
-        PipelineError: an unknown name, a package or file that is missing, or another file than the
+        PipelineError: the name is unknown, a package or file is missing, or a file is not the
             published one.
     """
     if name not in EXTRACTORS:
         raise PipelineError(
             f"there is no feature extractor '{name}': choose from {', '.join(EXTRACTORS)}."
         )
-    extractor = EXTRACTORS[name](weights)
+    extractor = EXTRACTORS[name](None if weights is None else Path(weights))
     network = extractor.network.requires_grad_(False).eval()
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return extractor
@@ -162,7 +160,7 @@ def _efficientnet(_weights: Path | None) -> FeatureExtractor:
         from efficientnet_lite_pytorch import EfficientNet
     except ModuleNotFoundError as error:
         raise PipelineError(
-            f"the feature extractor efficientnet-lite0 is not installed; run "
+            "the feature extractor efficientnet-lite0 is not installed; run "
             f"`pip install {EFFICIENTNET_PACKAGES}`."
         ) from error
     network = EfficientNet.from_name("efficientnet-lite0")

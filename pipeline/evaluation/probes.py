@@ -1,4 +1,4 @@
-"""What a factor of e holds, read by linear probes on ground truth."""
+"""What a factor of e represents, according to linear probes."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from pipeline.models.inn import SemanticINN
 __all__ = ["probe_class", "probe_factors", "probe_table", "probe_values"]
 
 PROBED = 5000
-"""Training images that the probes learn from, evenly spaced; up to twice as many."""
+"""Training images for the probes, evenly spaced; at most twice as many."""
 
 
 def probe_factors(
     e: SemanticINN, posteriors: Mapping[str, Posterior], images: Mapping[str, Images]
 ) -> dict[str, float]:
-    """`probe_table` of the factors of e, from one z_bar drawn from each posterior.
+    """`probe_table` of the factors of e, for one z_bar drawn from each posterior.
 
-    Probes learn from the split `train` and are measured on `validation`.
+    Probes are trained on the split `train` and scored on `validation`.
     """
     mean, variance = posteriors["train"]
     rows = slice(None, None, max(1, len(mean) // PROBED))
@@ -63,9 +63,9 @@ def probe_table(
     train_truth: Mapping[str, np.ndarray],
     test_truth: Mapping[str, np.ndarray],
 ) -> dict[str, float]:
-    """Every concept read from every factor: `<concept>_from_<factor>`.
+    """Every concept predicted from every factor: `<concept>_from_<factor>`.
 
-    Concepts with integer ground truth (R,) are classes (accuracy), the others values (R^2).
+    The score is the accuracy of concepts with integer ground truth (R,), and R^2 of the others.
     """
     table = {}
     for concept, truth in train_truth.items():

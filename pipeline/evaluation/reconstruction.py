@@ -1,4 +1,4 @@
-"""How close reconstructions come to their images, pixel by pixel and in a network's features."""
+"""Distances of reconstructions from their images, in pixels and in a network's features."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BATCH = 16
 def reconstruction_quality(
     images: np.ndarray, reconstructions: np.ndarray, device: torch.device | str = "cpu"
 ) -> dict[str, float]:
-    """Means over images (R, H, W, 3) uint8 of their distances from `reconstructions`.
+    """Mean distances of images (R, H, W, 3) uint8 from their `reconstructions`.
 
     Returns:
         l1: absolute error per channel of images in [0, 1].
@@ -33,7 +33,7 @@ def reconstruction_quality(
     if images.shape != reconstructions.shape or images.ndim != 4 or not len(images):
         raise PipelineError(
             f"reconstructions of shape {reconstructions.shape} cannot be compared with images of "
-            f"shape {images.shape}: give one for each image, of its size."
+            f"shape {images.shape}: pass one reconstruction per image, of its size."
         )
     difference = (images.astype(np.float32) - reconstructions) / 255
     squares = np.square(difference).mean((1, 2, 3), dtype=np.float64)
@@ -48,12 +48,12 @@ def reconstruction_quality(
 def perceptual_distance(
     images: np.ndarray, others: np.ndarray, device: torch.device | str = "cpu"
 ) -> np.ndarray:
-    """An LPIPS-type distance between images (R, H, W, 3) uint8, one by one: (R,), at least 0.
+    """An LPIPS-type distance between pairs of images (R, H, W, 3) uint8: (R,), at least 0.
 
-    Features of EfficientNet-Lite0 at five resolutions, each position's channels scaled to length 1,
-    squared differences, averaged over positions and summed over resolutions: LPIPS without its
-    learned weights (Zhang et al. 2018), on a network that is there offline and that no training
-    here sees. Not comparable with LPIPS of the literature.
+    Squared differences of EfficientNet-Lite0's features at five resolutions, channels scaled to
+    length 1 at each position, averaged over positions and summed over resolutions: LPIPS without
+    learned weights (Zhang et al. 2018), on a network that is available offline and that no training
+    here uses. Not comparable with LPIPS of the literature.
     """
     network = load_extractor("efficientnet-lite0", device=device).network
     blocks: list[nn.Module] = list(network.network._blocks)  # type: ignore[union-attr, arg-type]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pipeline.datasets.images import to_pixels
 from pipeline.models.inn import ConditionalINN, SemanticINN
-from pipeline.parallel import run_in_threads
+from pipeline.runtime.parallel import run_in_threads
 
 __all__ = [
     "Decoder",
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 ROWS = 512
-"""Samples at a time."""
+"""Samples per batch."""
 
 
 class Decoder(Protocol):

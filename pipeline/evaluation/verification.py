@@ -1,4 +1,4 @@
-"""Face verification: do two images show the same identity, judged by their embeddings' distance?"""
+"""Face verification: whether two images show one identity, from their embeddings' distance."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ PAIRS = 6000  # as many as the benchmark Labeled Faces in the Wild has
 
 @dataclass(frozen=True)
 class Verification:
-    """How well distances between embeddings tell identities apart."""
+    """How well distances between embeddings separate identities."""
 
     accuracy: float
-    """Share of the second half's pairs that the first half's threshold judges rightly."""
+    """Accuracy on the second half of the pairs of the threshold chosen on the first."""
     roc_auc: float
-    """Chance that two images of one identity are nearer than two of different ones, all pairs."""
+    """Probability that a pair of one identity is closer than a pair of two, over all pairs."""
     threshold: float
-    """The distance below which two images are said to show the same identity."""
+    """The distance below which two images count as one identity."""
     pairs: int
     """Number of pairs, half of them of the same identity."""
 
@@ -37,11 +37,11 @@ def verification_accuracy(
 ) -> Verification:
     """Verify pairs of images by the Euclidean distance of their embeddings.
 
-    embeddings: (R, D); identities: (R,). As many pairs of the same identity as of different ones
-    are drawn by the seed, at most `pairs` together and none twice. The threshold is the one that
-    judges half of the pairs best; the accuracy is that on the other half.
+    embeddings: (R, D); identities: (R,). The seed draws as many pairs of one identity as of two, at
+    most `pairs` in all and none twice. The threshold maximises the accuracy on half of them; the
+    accuracy returned is that on the other half.
 
-    Raises PipelineError if there are not two pairs of each kind.
+    Raises PipelineError if there are fewer than two pairs of either kind.
     """
     count, generator = 0, np.random.default_rng(seed)
     if len(identities):
@@ -72,11 +72,11 @@ def verification_accuracy(
 def _draw(
     identities: NDArray[np.integer], same: bool, most: int, generator: np.random.Generator
 ) -> NDArray[np.intp]:
-    """At most `most` different pairs (P, 2) of the same or of different identities, shuffled."""
+    """At most `most` distinct pairs (P, 2) of the same or of different identities, shuffled."""
     if same:
         groups = [np.flatnonzero(identities == identity) for identity in np.unique(identities)]
         pairs = np.concatenate([rows[np.argwhere(np.tri(len(rows), k=-1))] for rows in groups])
-    else:  # too many to list: draw more than are needed
+    else:  # too many to list: draw more than needed
         pairs = np.sort(generator.integers(len(identities), size=(4 * most + 100, 2)), axis=1)
         pairs = pairs[identities[pairs[:, 0]] != identities[pairs[:, 1]]]
         pairs = np.unique(pairs, axis=0)
@@ -84,14 +84,14 @@ def _draw(
 
 
 def _best_threshold(distance: NDArray[np.float64], same: NDArray[np.bool_]) -> float:
-    """The distance that separates best, in the middle between two of those that occur."""
+    """The distance that separates best, midway between two distances that occur."""
     order = np.argsort(distance, kind="stable")
     ordered = distance[order]
     edges = np.concatenate([ordered[:1] - 1, (ordered[1:] + ordered[:-1]) / 2, ordered[-1:] + 1])
-    # Right: pairs of the same identity below the edge, and of different ones above.
+    # Correct: pairs of one identity below the edge, and of two above it.
     below = np.concatenate([[0], np.cumsum(same[order])])
     above = np.concatenate([[0], np.cumsum(~same[order])])
-    right = below + above[-1] - above
+    correct = below + above[-1] - above
     # Between equal distances there is no edge.
     split = np.concatenate([[True], ordered[1:] > ordered[:-1], [True]])
-    return float(edges[np.argmax(np.where(split, right, -1))])
+    return float(edges[np.argmax(np.where(split, correct, -1))])

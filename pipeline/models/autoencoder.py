@@ -1,4 +1,4 @@
-"""The stochastic autoencoder that gives z_bar = E(x) and decodes it again (INV paper, Sec. A.1)."""
+"""The stochastic autoencoder E, D: z_bar = E(x), and D decodes it (INV paper, Sec. A.1)."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pipeline.models.inn import ActNorm
+from pipeline.models.norm import ActNorm
 
 __all__ = ["Autoencoder", "DigitsAutoencoder", "sample_posterior"]
 
 
 def sample_posterior(mean: Tensor, variance: Tensor) -> Tensor:
-    """Draw z_bar ~ N(mean, diag(variance)) from the global random state; all of one shape."""
+    """Draw z_bar ~ N(mean, diag(variance)), of the same shape, from the global random state."""
     return mean + variance.sqrt() * torch.randn_like(mean)
 
 
 class Norm(ActNorm):
-    """ActNorm that returns its value alone, for networks that are not invertible."""
+    """ActNorm without log_det, for networks that are not invertible."""
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         """Normalise x (B, C, ...) per channel; same shape."""
@@ -26,7 +26,7 @@ class Norm(ActNorm):
 
 
 class Autoencoder(nn.Module):
-    """E and D: `encoder` gives the mean and log variance of z_bar, `decoder` an image of z_bar."""
+    """E and D: `encoder` gives mean and log variance of z_bar, `decoder` an image for z_bar."""
 
     encoder: nn.Module
     decoder: nn.Module
@@ -55,7 +55,7 @@ class DigitsAutoencoder(Autoencoder):
     def __init__(self, latent: int = 64, widths: Sequence[int] = (64, 128)) -> None:
         super().__init__()
         first, second = widths
-        self.arguments = {"latent": latent, "widths": list(widths)}  # to build it again
+        self.arguments = {"latent": latent, "widths": list(widths)}  # written to config.json
         self.encoder = nn.Sequential(
             nn.Conv2d(3, first, 4, 2, 1),
             Norm(first),

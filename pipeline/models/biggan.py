@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.errors import PipelineError
-from pipeline.models.inn import ActNorm
+from pipeline.models.norm import ActNorm
 
 __all__ = ["BigGANDecoder", "ChannelNorm", "ConditionalNorm", "NonLocalBlock", "ResBlock"]
 
@@ -20,10 +20,10 @@ SMALLEST = 4
 
 
 class ChannelNorm(ActNorm):
-    """ActNorm for networks that are not invertible: it computes in its input's precision.
+    """ActNorm for networks that are not invertible; computes in the precision of its input.
 
-    The papers' BigGAN has BatchNorm. ActNorm computes the same at training and at test, also for
-    the batches of 16 that a small machine affords, and needs no pass over the batch.
+    BigGAN uses BatchNorm. ActNorm behaves the same in training and at test, even with the batches
+    of 16 that a small machine affords, and needs no pass over the batch.
     """
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
@@ -34,9 +34,9 @@ class ChannelNorm(ActNorm):
 
 
 class ConditionalNorm(ActNorm):
-    """ActNorm whose result is scaled by 1 + gain and shifted by bias, both per image and channel.
+    """ActNorm, then scaled by 1 + gain and shifted by bias, both per image and channel.
 
-    A row of BigGAN's conditional normalisation; see `ChannelNorm` for why it is no BatchNorm.
+    BigGAN's conditional normalisation; `ChannelNorm` says why it is not BatchNorm.
     """
 
     def forward(self, x: Tensor, gain: Tensor, bias: Tensor) -> Tensor:  # type: ignore[override]
@@ -56,7 +56,7 @@ def _affine(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
 
 
 class ResBlock(nn.Module):
-    """BigGAN's residual block: twice [conditional norm, ReLU, 3x3 convolution] beside a shortcut.
+    """BigGAN's residual block: twice [conditional norm, ReLU, 3x3 convolution] plus a shortcut.
 
     `up` doubles height and width before the first convolution. Source: INV paper, Tab. S9.
     """
@@ -76,7 +76,7 @@ class ResBlock(nn.Module):
         """Map x (B, inputs, H, W) and condition (B, condition) to (B, outputs, H or 2H, ...)."""
         gain1, bias1, gain2, bias2 = self.modulation(condition).split(self.widths, 1)
         y = self.norm1(x, gain1, bias1).relu_()
-        x = self.shortcut(x)  # before doubling: a 1x1 convolution gives the same at a quarter
+        x = self.shortcut(x)  # before doubling: same result at a quarter of the cost
         if self.up:
             x, y = F.interpolate(x, scale_factor=2), _doubled_convolution(y, self.convolution1)
         else:
@@ -86,11 +86,10 @@ class ResBlock(nn.Module):
 
 
 def _doubled_convolution(x: Tensor, convolution: nn.Conv2d) -> Tensor:
-    """The 3x3 convolution of x (B, C, H, W), doubled by nearest neighbours: (B, ..., 2H, 2W).
+    """3x3 convolution of x (B, C, H, W) after nearest-neighbour upsampling: (B, ..., 2H, 2W).
 
-    Four output pixels share what they read, so one transposed convolution with a 4x4 kernel gives
-    the same from 4/9 of the products. On small maps the summing of kernels costs more than it
-    saves.
+    Four output pixels share their inputs, so one transposed convolution with a 4x4 kernel computes
+    the same with 4/9 of the products. On small maps, summing the kernels costs more than it saves.
     """
     if x.shape[-1] < 8:
         return convolution(F.interpolate(x, scale_factor=2))
@@ -129,10 +128,10 @@ class BigGANDecoder(nn.Module):
     """D of Tab. S9: z_bar (B, latent) to images (B, 3, size, size) in [-1, 1].
 
     A small fully connected network turns z_bar into a mixture of `classes` soft classes, whose
-    embedding h conditions every block together with the block's own share of z_bar. The number of
-    blocks follows from `size`: as in the table, every block but the last doubles the resolution and
-    so does the last convolution, which gives the four pixels of each position (sub-pixel
-    convolution). `attention` puts the non-local block before the last ResBlock, at size / 2.
+    embedding h conditions every block together with the block's own chunk of z_bar. The number of
+    blocks follows from `size`: as in the table, all blocks but the last double the resolution, and
+    so does the last convolution (sub-pixel convolution). `attention` puts the non-local block
+    before the last ResBlock, at size / 2.
 
     Raises PipelineError for a `size` that is no power of two between 16 and 128.
     """

@@ -65,7 +65,7 @@ class _Norm(nn.Module):
 
 
 class _Block(nn.Module):
-    """The residual block of BigGAN-deep: 1x1, two 3x3 and 1x1 convolutions beside a shortcut."""
+    """The residual block of BigGAN-deep: 1x1, two 3x3 and 1x1 convolutions plus a shortcut."""
 
     def __init__(self, inputs: int, outputs: int, condition: int, *, up: bool) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class _Block(nn.Module):
         y = self.conv_1(y)
         y = self.conv_2(self.bn_2(y, condition).relu())
         y = self.conv_3(self.bn_3(y, condition).relu())
-        x = x[:, : self.outputs]  # a block that has fewer outputs drops the last channels
+        x = x[:, : self.outputs]  # a block with fewer outputs drops the last channels
         return y + (F.interpolate(x, scale_factor=2) if self.up else x)
 
 
@@ -168,8 +168,10 @@ class BigGANDeep(nn.Module):
 
 
 def unspectral(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The published state dict as BigGANDeep takes it: weights divided by their largest singular
-    value, u W v, and of the statistics those without truncation, the last ones.
+    """Convert the published state dict for BigGANDeep.
+
+    Weights are divided by their largest singular value u W v; of the statistics, the last ones are
+    kept, those without truncation.
     """
     result = {}
     for name, value in state.items():
@@ -187,10 +189,10 @@ def unspectral(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def read_biggan(folder: Path, sha256: str | None) -> dict[str, Tensor]:
-    """Published weights from `folder`, as BigGANDeep takes them.
+    """Read published weights from `folder`, converted for BigGANDeep.
 
-    Either model.safetensors, or pytorch_model.bin, which is only opened, with weights only, if its
-    SHA-256 is the one given. Raises PipelineError if there is neither, or the file is another.
+    Either model.safetensors, or pytorch_model.bin, which is opened only if its SHA-256 is the given
+    one, and with `weights_only`. Raises PipelineError if both are missing, or for another file.
     """
     path = next((folder / name for name in FILES if (folder / name).exists()), None)
     if path is None:

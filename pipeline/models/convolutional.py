@@ -1,7 +1,7 @@
-"""A small E and D for images of 16 px and more: Tab. S1 of the INV paper, with further stages.
+"""A small E and D for images of 16 px and more: Tab. S1 of the INV paper, with more stages.
 
-On two CPU cores they reach two thirds of the squared error that slim ResNet and BigGAN models reach
-in the same time.
+On two CPU cores, they reach two thirds of the squared error of slim ResNet and BigGAN models in the
+same time.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ SLOPE = 0.2  # of the LeakyReLUs
 class ConvolutionalEncoder(nn.Module):
     """E: images (B, 3, size, size) to 2 * latent numbers, the mean and log variance of z_bar.
 
-    The four pixels of each 2x2 square become channels; then every [Conv 4x4, Norm, LeakyReLU]
-    halves the image and doubles the channels, `width` at first, until 4x4 are left.
-    Raises PipelineError for a size that is no power of two of at least 16.
+    Each 2x2 square of pixels becomes channels; then each [Conv 4x4, Norm, LeakyReLU] halves the
+    image and doubles the channels, from `width` on, down to 4x4. Raises PipelineError unless the
+    size is a power of two of at least 16.
     """
 
     def __init__(self, size: int, latent: int, width: int) -> None:
@@ -45,7 +45,7 @@ class ConvolutionalEncoder(nn.Module):
 
 
 class ConvolutionalDecoder(nn.Module):
-    """D: z_bar (B, latent) to images (B, 3, size, size) in [-1, 1], the encoder's mirror image."""
+    """D: z_bar (B, latent) to images (B, 3, size, size) in [-1, 1]; mirrors the encoder."""
 
     def __init__(self, size: int, latent: int, width: int) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class ConvolutionalDecoder(nn.Module):
 
 
 def _halvings(size: int) -> int:
-    """Stages between the 2x2 squares of an image and the smallest feature map."""
+    """Number of stages between the 2x2 squares of an image and the smallest feature map."""
     halvings = (size // (2 * SMALLEST)).bit_length() - 1
     if halvings < 1 or size != 2 * SMALLEST << halvings:
         raise PipelineError(f"no autoencoder for images of {size} px: use 16, 32, 64 or 128.")

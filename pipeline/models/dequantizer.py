@@ -17,15 +17,14 @@ SLOPE = 0.01  # of the LeakyReLUs
 
 
 class Dequantizer(nn.Module):
-    """VAE of embeddings h (B, features): z_bar gets a draw of its latent code in place of h.
+    """VAE of embeddings h (B, features): z_bar contains a draw of its latent code instead of h.
 
     A class is a point, and an INN that fits a density to points overfits; the posteriors of the
-    classes fill the space instead. `log_gamma` is the learned log output variance of Sec. A.1.
-    h is standardised first by the mean and scale of the embeddings (`fit`), and given back in its
-    own units.
+    classes fill the space instead. `log_gamma` is the learned log output variance of Sec. A.1. h is
+    standardised by the mean and scale of the embeddings (`fit`) and decoded to its own units.
 
-    Every row of Tab. S17 is (linear, LeakyReLU); the last layers of mean, variance and output are
-    linear alone here, for a mean that is hardly ever negative fits no standard normal prior.
+    Every row of Tab. S17 is (linear, LeakyReLU). Here the last layers of mean, variance and output
+    are linear: a mean that is hardly ever negative does not fit a standard normal prior.
     """
 
     def __init__(self, features: int = 128, latent: int = 128, width: int = 4096) -> None:
@@ -44,7 +43,7 @@ class Dequantizer(nn.Module):
         self.scale: Tensor
 
     def fit(self, embeddings: Tensor) -> None:
-        """Take shift and scale from the embeddings of all classes (K, features)."""
+        """Compute shift and scale from the embeddings of all classes (K, features)."""
         self.shift.copy_(embeddings.mean(0))
         self.scale.copy_((embeddings - self.shift).square().mean().sqrt().clamp_min(1e-6))
 

@@ -1,4 +1,4 @@
-"""The discriminator of patches that is part of the image metric (INV paper, Tab. S6)."""
+"""The patch discriminator of the image metric (INV paper, Tab. S6)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ __all__ = ["PatchDiscriminator", "discriminator_loss", "generator_loss"]
 
 
 class PatchDiscriminator(nn.Module):
-    """Tells real patches from reconstructed ones: images (B, 3, S, S) to logits (B, 1, S/16, S/16).
+    """Classifies patches of images (B, 3, S, S) as real or not: logits (B, 1, S/16, S/16).
 
-    Convolutions of kernel 4, batch normalisation, LeakyReLU(0.2); `width` channels after the first.
+    4x4 convolutions, BatchNorm, LeakyReLU(0.2); `width` channels after the first convolution.
     """
 
     def __init__(self, width: int = 64) -> None:
@@ -21,7 +21,7 @@ class PatchDiscriminator(nn.Module):
         for inputs, outputs in ((1, 2), (2, 4), (4, 8)):
             layers.append(nn.Conv2d(inputs * width, outputs * width, 4, 2, 1, bias=False))
             layers += [nn.BatchNorm2d(outputs * width), nn.LeakyReLU(0.2)]
-        same = (1, 2, 1, 2)  # an even kernel keeps the size with one more row and column
+        same = (1, 2, 1, 2)  # keeps the size with an even kernel
         layers += [nn.ZeroPad2d(same), nn.Conv2d(8 * width, 8 * width, 4, bias=False)]
         layers += [nn.BatchNorm2d(8 * width), nn.LeakyReLU(0.2)]
         layers += [nn.ZeroPad2d(same), nn.Conv2d(8 * width, 1, 4)]
@@ -34,13 +34,13 @@ class PatchDiscriminator(nn.Module):
 
 
 def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """Binary classification of logits of real and of reconstructed patches: a scalar (A.1)."""
+    """Binary cross entropy of logits of real and of reconstructed patches: a scalar (A.1)."""
     return 0.5 * (F.softplus(-real.float()).mean() + F.softplus(fake.float()).mean())
 
 
 def generator_loss(fake: Tensor) -> Tensor:
-    """Minus the log-probability that reconstructed patches are classified as real: a scalar (A.1).
+    """Negative log-probability that reconstructed patches are real: a scalar (A.1).
 
-    The authors' program minimises minus the mean logit instead, which grows without bound.
+    The authors' code minimises the negative mean logit instead, which is unbounded.
     """
     return F.softplus(-fake.float()).mean()

@@ -1,69 +1,27 @@
 """The embedding H of a representation z, the condition of the INN t (INV paper A.3, Eq. 16)."""
 
-from collections.abc import Callable, Sequence
+from __future__ import annotations
+
+from collections.abc import Sequence
 from math import prod
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.errors import PipelineError
-from pipeline.models.inn import ActNorm
+from pipeline.models.norm import ActNorm, Standardize
 
-__all__ = ["SpatialEmbedding", "Standardize", "VectorEmbedding", "build_embedding"]
+__all__ = ["SpatialEmbedding", "VectorEmbedding", "build_embedding"]
 
 SLOPE = 0.2  # of the LeakyReLUs
-ROWS = 1000
-"""Images whose z are summed up at once: early layers of all images would not fit into memory."""
-
-
-class Standardize(nn.Module):
-    """Shift and scale each channel of z to zero mean and unit variance over the training images.
-
-    Channels of an untrained or ReLU layer differ by orders of magnitude, and H would hardly read
-    the small ones. The identity until `fit` is called; its statistics are part of the state dict.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(channels))
-        self.register_buffer("scale", torch.ones(channels))
-        self.mean: Tensor
-        self.scale: Tensor
-
-    def fit(self, z: Tensor) -> None:
-        """Take the statistics from z (R, C, ...); a channel that hardly varies is not blown up."""
-        numbers = z.numel() // z.shape[1]  # of each channel
-        mean = _sums(z, lambda part: part) / numbers
-        squares = _sums(z, lambda part: (part - mean[:, None]).square())
-        std = (squares / (numbers - 1)).sqrt()
-        floor = (1e-2 * std.max()).clamp_min(torch.finfo(torch.float32).tiny)
-        self.mean.copy_(mean)
-        self.scale.copy_(1 / std.clamp_min(floor))
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Map z (batch, C, ...) to the same shape."""
-        shape = (-1, *(1,) * (z.dim() - 2))
-        return (z - self.mean.view(shape)) * self.scale.view(shape)
-
-
-def _sums(z: Tensor, summands: Callable[[Tensor], Tensor]) -> Tensor:
-    """Sums (C,) over each channel of z (R, C, ...), of `summands` of (C, numbers); float64."""
-    parts = z.split(ROWS)
-    # In one array: small results between the large copies keep their memory from being used again.
-    sums = torch.empty(len(parts), z.shape[1], dtype=torch.float64, device=z.device)
-    for row, part in zip(sums, parts, strict=True):
-        torch.sum(summands(part.double().transpose(0, 1).flatten(1)), 1, out=row)
-    return sums.sum(0)
 
 
 class VectorEmbedding(nn.Module):
     """H for a vector layer: [linear, ActNorm, LeakyReLU(0.2)], the last layer linear only.
 
-    z is standardised first (`standardize.fit`).
-
-    The widths run linearly from features_in to features_out, e.g. 4096-2773-1450-128 in 3 layers.
-    Weights are drawn from the global random state. Source: INV paper A.3, Eq. 16.
+    z is standardised first (call `standardize.fit`). Widths run linearly from features_in to
+    features_out, e.g. 4096-2773-1450-128 in 3 layers. Weights are drawn from the global random
+    state. Source: INV paper A.3, Eq. 16.
     """
 
     def __init__(self, features_in: int, features_out: int = 128, layers: int = 3) -> None:
@@ -81,7 +39,7 @@ class VectorEmbedding(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Map z (batch, features_in, 1, ...) to h (batch, features_out).
 
-        Raises PipelineError where z has another number of features.
+        Raises PipelineError for another number of features.
         """
         if z.dim() < 2 or prod(z.shape[1:]) != self.features_in:
             raise PipelineError(
@@ -96,12 +54,12 @@ class VectorEmbedding(nn.Module):
 
 
 class SpatialEmbedding(nn.Module):
-    """H for a spatial layer: [conv k4 s2 p1 without bias, ActNorm, LeakyReLU(0.2)] until the longer
-    side is at most 4 pixels or the shorter one 1, then one convolution over what is left of the
-    image to features_out. z is standardised first (`standardize.fit`).
+    """H for a spatial layer: strided convolutions, then one over the remaining image.
 
-    The widths are 64, 128, 256, ... Weights are drawn from the global random state.
-    Source: INV paper A.3, Eq. 16.
+    [conv k4 s2 p1 without bias, ActNorm, LeakyReLU(0.2)] with 64, 128, 256, ... channels, until the
+    longer side is at most 4 pixels or the shorter one 1; the last convolution gives features_out.
+    z is standardised first (call `standardize.fit`). Weights are drawn from the global random
+    state. Source: INV paper A.3, Eq. 16.
     """
 
     def __init__(self, shape: Sequence[int], features_out: int = 128) -> None:
@@ -124,7 +82,7 @@ class SpatialEmbedding(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Map z (batch, *shape) to h (batch, features_out).
 
-        Raises PipelineError where z has another shape.
+        Raises PipelineError for another shape.
         """
         if z.shape[1:] != self.shape:
             raise PipelineError(
@@ -141,7 +99,7 @@ class SpatialEmbedding(nn.Module):
 def build_embedding(
     shape: Sequence[int], features_out: int = 128
 ) -> VectorEmbedding | SpatialEmbedding:
-    """Build H for a layer of that shape: (C,) and (C, 1, 1) are vectors, (C, H, W) is spatial.
+    """Build H for a layer of `shape`: (C,) and (C, 1, 1) are vectors, (C, H, W) is spatial.
 
     Raises PipelineError for any other shape.
     """

@@ -1,18 +1,21 @@
-"""The evaluator, a small network that reads known factors from images; never interpreted itself."""
+"""The evaluator, a small network that predicts known factors of images; never interpreted."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
+from pipeline.models.loading import with_weights
+from pipeline.storage import read_json
 
-__all__ = ["ClassValue", "Evaluator"]
+__all__ = ["ClassValue", "Evaluator", "load_evaluator"]
 
 ClassValue = str | int | bool
-"""What a class is called in the ground truth: a species, or whether there are glasses."""
+"""Name of a class in the ground truth: a species, or whether there are glasses."""
 
 SMALLEST = 4
 """Height and width of the smallest feature map."""
@@ -22,16 +25,16 @@ HIDDEN = 256  # units between the feature map and the factors
 class Evaluator(nn.Module):
     """Images (B, 3, size, size) in [-1, 1] to the factors they were made from.
 
-    Every 2x2 square of pixels becomes channels; then each [convolution, BatchNorm, ReLU] halves the
-    image and doubles the channels, `width` at first, until 4x4 are left, which keep where things
-    are. One hidden layer leads to all factors. Factors that go together in the training images, as
-    a species and its coat do, are not told apart.
+    Each 2x2 square of pixels becomes channels; then each [convolution, BatchNorm, ReLU] halves the
+    image and doubles the channels, from `width` on, down to 4x4, which keeps positions. One hidden
+    layer leads to all factors. Factors that are correlated in the training images, such as a
+    species and its coat, are not separated.
 
     Args:
         size: height and width of the images, a power of two of at least 16.
         width: channels of the first convolution.
-        classes: factors with classes: name, and what its classes are called in the ground truth.
-        numbers: factors with a value on a line. A direction all around the circle is none.
+        classes: categorical factors: name, and names of the classes in the ground truth.
+        numbers: real-valued factors; an angle around the full circle is not one.
 
     Raises:
         PipelineError: another size.
@@ -50,7 +53,7 @@ class Evaluator(nn.Module):
         self.size = size
         self.classes = {name: tuple(values) for name, values in classes}
         self.numbers = tuple(numbers)
-        self.arguments = {  # to build it again
+        self.arguments = {  # written to config.json
             "size": size,
             "width": width,
             "classes": [[name, list(values)] for name, values in self.classes.items()],
@@ -74,10 +77,10 @@ class Evaluator(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def fit_scale(self, numbers: Tensor) -> None:
-        """Take mean and standard deviation of each number from training images' (R, numbers)."""
+        """Compute mean and standard deviation of each number over training images (R, numbers)."""
         self.mean.copy_(numbers.mean(0))
         std = (numbers - self.mean).square().mean(0).sqrt()
-        self.scale.copy_(torch.where(std > 0, std, 1.0))  # a constant has no scale
+        self.scale.copy_(torch.where(std > 0, std, 1.0))  # a constant keeps its scale
 
     def standardise(self, numbers: Tensor) -> Tensor:
         """Numbers (B, numbers) in units of their spread over the training images."""
@@ -90,7 +93,7 @@ class Evaluator(nn.Module):
         return dict(zip(self.classes, logits, strict=True)), numbers
 
     def read(self, images: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Index of the likeliest class (B,) per factor, and numbers (B, numbers) in their units."""
+        """Index of the most likely class (B,) per factor; numbers (B, numbers) in their units."""
         logits, numbers = self(images)
         best = {name: values.argmax(1) for name, values in logits.items()}
         return best, numbers * self.scale + self.mean
@@ -99,3 +102,9 @@ class Evaluator(nn.Module):
 def _convolution(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
     convolution = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
     return [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+
+
+def load_evaluator(folder: Path) -> Evaluator:
+    """Load an evaluator, in evaluation mode."""
+    model = Evaluator(**read_json(folder / "config.json"))
+    return with_weights(model, folder / "model.safetensors")

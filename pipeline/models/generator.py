@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from pipeline.models.autoencoder import Autoencoder
 from pipeline.models.biggan_deep import BigGANDeep
 from pipeline.models.dequantizer import Dequantizer, load_dequantizer
+from pipeline.models.image_autoencoder import load_autoencoder
 from pipeline.models.inn import ConditionalINN, InvertibleNetwork
-from pipeline.models.loading import load_autoencoder, with_weights
+from pipeline.models.loading import with_weights
 from pipeline.storage import read_json
 
 __all__ = [
@@ -52,10 +53,10 @@ def build_class_inn(
     dropout: float = 0.0,
     seed: int = 0,
 ) -> ConditionalINN:
-    """t_h for z_bar of `features` dimensions, given a class: it reads h = W c and nothing else.
+    """Build t_h for z_bar of `features` dimensions, conditioned on a class by h = W c alone.
 
-    `base` has blocks, width and depth of blocks without condition that come first, whose weights
-    are then to be loaded. All other weights are a pure function of `seed`.
+    `base` has blocks, width and depth of unconditional blocks applied first, whose weights the
+    caller loads. All other weights are a pure function of `seed`.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -65,7 +66,7 @@ def build_class_inn(
 
 
 class InvertibleGenerator(nn.Module):
-    """G(z~, h) = D(t_h^-1(z~ | h)): a class-conditional INN before the decoder of an autoencoder.
+    """G(z~, h) = D(t_h^-1(z~ | h)): a class-conditional INN followed by an autoencoder's decoder.
 
     z~ (B, noise) is standard normal, h (B, embedding). The interface is BigGAN's.
     """
@@ -95,9 +96,9 @@ Generator = InvertibleGenerator | BigGANDeep
 
 
 class LatentGenerator(nn.Module):
-    """The generator as a decoder of z_bar = (z~, dequantised h), for samples of t (Sec. B.6).
+    """The generator as a decoder of z_bar = (z~, code of h), for samples of t (Sec. B.6).
 
-    The dequantiser's decoder turns what stands for h back into an embedding.
+    The dequantiser's decoder maps the code back to an embedding h.
     """
 
     def __init__(self, generator: Generator, dequantizer: Dequantizer) -> None:
@@ -106,7 +107,7 @@ class LatentGenerator(nn.Module):
         self.dequantizer = dequantizer
 
     def encode(self, noise: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance of z_bar (B, noise + latent): z~ is known, h has a posterior."""
+        """Mean and variance of z_bar (B, noise + latent): z~ is known, the code has a posterior."""
         mean, variance = self.dequantizer.encode(self.generator.embed(labels))
         return torch.cat([noise, mean], 1), torch.cat([torch.zeros_like(noise), variance], 1)
 
@@ -117,9 +118,9 @@ class LatentGenerator(nn.Module):
 
 
 def load_generator(folder: Path) -> Generator:
-    """Read a generator, in evaluation mode; one of our own has its autoencoder in `decoder`.
+    """Read a generator, in evaluation mode; ours has its autoencoder in the subfolder `decoder`.
 
-    Raises PipelineError if a file is missing, damaged or of another model.
+    Raises PipelineError if a file is missing, damaged or belongs to another model.
     """
     config: dict[str, Any] = read_json(folder / "config.json")
     weights = folder / "model.safetensors"
@@ -134,6 +135,6 @@ def load_generator(folder: Path) -> Generator:
 
 
 def load_latent_generator(folder: Path) -> LatentGenerator:
-    """Read a generator and its dequantiser from `generator` and `dequantizer` in a folder."""
+    """Read a generator and its dequantiser from the subfolders `generator` and `dequantizer`."""
     generator = load_generator(folder / "generator")
     return LatentGenerator(generator, load_dequantizer(folder / "dequantizer"))

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.models.autoencoder import Autoencoder
+from pipeline.models.autoencoder import Autoencoder, DigitsAutoencoder
 from pipeline.models.biggan import BigGANDecoder, ChannelNorm
 from pipeline.models.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
+from pipeline.models.loading import with_weights
+from pipeline.storage import read_json
 
-__all__ = ["Architecture", "ImageAutoencoder", "ResNetEncoder", "build_decoder"]
+__all__ = ["Architecture", "ImageAutoencoder", "ResNetEncoder", "build_decoder", "load_autoencoder"]
 
 
 class ResNetEncoder(nn.Module):
     """E of Tab. S8: images (B, 3, H, W) to 2 * latent numbers, the mean and log variance of z_bar.
 
     `blocks` is the number of residual blocks per stage, (3, 4, 23, 3) for ResNet-101, and `width`
-    the channels of the first convolution, doubled by every stage after the first. `bottleneck`
-    chooses ResNet-101's blocks, which give four times the stage's channels, or those of ResNet-18.
-    Norm is ActNorm. Without `pooling`, for images of 64 px or less, the max-pool after the first
-    convolution is left out.
+    the channels of the first convolution, doubled by each stage after the first. `bottleneck`
+    selects the blocks of ResNet-101, with four times the stage's channels, or those of ResNet-18.
+    Norm is ActNorm. `pooling=False`, for images of up to 64 px, omits the max-pool after the first
+    convolution.
     """
 
     def __init__(
@@ -35,7 +38,7 @@ class ResNetEncoder(nn.Module):
         pooling: bool = True,
     ) -> None:
         super().__init__()
-        # Here, for it takes as long to import as torch, and only this architecture needs it.
+        # Imported here: it takes as long as torch, and only this architecture needs it.
         from pipeline.torchvision_compat import torchvision
 
         resnet = torchvision.models.resnet
@@ -81,14 +84,14 @@ def build_decoder(
     *,
     attention: bool = True,
 ) -> BigGANDecoder | ConvolutionalDecoder:
-    """An untrained D: of Tab. S9, or the small one, which only has size, latent and channels."""
+    """An untrained D: that of Tab. S9, or the small one, which ignores classes and attention."""
     if architecture == "convolutional":
         return ConvolutionalDecoder(size, latent, channels)
     return BigGANDecoder(size, latent, channels, classes, attention=attention)
 
 
 class ImageAutoencoder(Autoencoder):
-    """E and D for images of `size` px in [-1, 1]: Tabs. S8 and S9 by default, slim by arguments.
+    """E and D for images of `size` px in [-1, 1]: Tabs. S8 and S9 by default, or slimmer.
 
     `blocks`, `width`, `bottleneck`, `pooling` shape the encoder, `channels`, `classes`, `attention`
     the decoder.
@@ -111,7 +114,7 @@ class ImageAutoencoder(Autoencoder):
         attention: bool = True,
     ) -> None:
         super().__init__()
-        self.arguments = {  # to build it again
+        self.arguments = {  # written to config.json
             "size": size,
             "latent": latent,
             "blocks": list(blocks),
@@ -133,3 +136,11 @@ class ImageAutoencoder(Autoencoder):
             architecture, size, latent, channels, classes, attention=attention
         )
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def load_autoencoder(folder: Path) -> Autoencoder:
+    """Load an autoencoder, in evaluation mode."""
+    config = read_json(folder / "config.json")
+    kind = DigitsAutoencoder if "widths" in config else ImageAutoencoder
+    model: Autoencoder = kind(**config)
+    return with_weights(model, folder / "model.safetensors")

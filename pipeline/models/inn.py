@@ -1,88 +1,36 @@
 """Invertible networks: the semantic INN e (A.2) and the conditional INN t (A.3) of the INV paper.
 
-The nets s and t of a half coupling read the same input: their first layers are one product, and
-the others run side by side in batched products.
+The nets s and t of a half coupling share their input: their first layers are one matrix product,
+the others run as batched products.
 """
+
+from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.errors import PipelineError
+from pipeline.models.loading import with_weights
+from pipeline.models.norm import ActNorm
+from pipeline.models.regression import LinearPrediction
+from pipeline.storage import read_json
 
-if TYPE_CHECKING:
-    from pipeline.models.regression import LinearPrediction
-
-__all__ = ["ActNorm", "ConditionalINN", "Coupling", "InvertibleNetwork", "SemanticINN", "Shuffle"]
+__all__ = [
+    "Block",
+    "ConditionalINN",
+    "Coupling",
+    "InvertibleNetwork",
+    "SemanticINN",
+    "Shuffle",
+    "load_semantic",
+]
 
 SLOPE = 0.01  # of the LeakyReLUs inside s and t
-
-
-class ActNorm(nn.Module):
-    """Learned shift and scale per channel, initialised on the first training batch.
-
-    After that first batch every channel of its output has zero mean and unit variance there. The
-    initialised state is part of the state dict; a module that never saw a training batch is the
-    identity. Under distributed training the statistics are those of the batches of all processes.
-    Source: INV paper A.2 (actnorm layers).
-    """
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.shift = nn.Parameter(torch.zeros(features))
-        self.log_scale = nn.Parameter(torch.zeros(features))
-        self.register_buffer("initialized", torch.tensor(False))
-        self.initialized: Tensor
-        self._pending = True  # mirrors the buffer: reading it would wait for the accelerator
-        self.register_load_state_dict_post_hook(_read_initialized)
-
-    def normalize(self, x: Tensor) -> Tensor:
-        """Shift and scale x (batch, features, ...) per channel; same shape."""
-        if self.training and self._pending:
-            self._initialize(x.detach())
-        if x.dim() == 2:
-            return torch.addcmul(self.shift, x, self.log_scale.exp())
-        shape = (-1, *(1,) * (x.dim() - 2))
-        return torch.addcmul(self.shift.view(shape), x, self.log_scale.exp().view(shape))
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Map x (batch, features) to (value, log_det), of shapes (batch, features), (batch,)."""
-        return self.normalize(x), self.log_scale.sum().expand(len(x))
-
-    def inverse(self, value: Tensor) -> Tensor:
-        """Undo forward: value (batch, features) to x of the same shape."""
-        return (value - self.shift) * torch.exp(-self.log_scale)
-
-    @torch.no_grad()
-    def _initialize(self, x: Tensor) -> None:
-        channels = x.transpose(0, 1).flatten(1)
-        # In bfloat16 the mean of values that are large beside their spread would be far off.
-        channels = channels.to(torch.promote_types(x.dtype, torch.float32))
-        mean = _mean_over_processes(channels.mean(1))
-        variance = _mean_over_processes((channels - mean[:, None]).square().mean(1))
-        std = variance.sqrt()
-        std = torch.where(std > 1e-6, std, torch.ones_like(std))  # constant channel: shift only
-        self.log_scale.copy_(-std.log())
-        self.shift.copy_(-mean / std)
-        self.initialized.fill_(True)
-        self._pending = False
-
-
-def _read_initialized(module: nn.Module, _keys: object) -> None:
-    assert isinstance(module, ActNorm)
-    module._pending = not bool(module.initialized)
-
-
-def _mean_over_processes(value: Tensor) -> Tensor:
-    if dist.is_available() and dist.is_initialized():
-        dist.all_reduce(value)
-        value /= dist.get_world_size()
-    return value
 
 
 class Shuffle(nn.Module):
@@ -105,12 +53,12 @@ class Shuffle(nn.Module):
         return value.index_select(1, self.inverse_permutation)
 
 
-class Nets(nn.Module):
-    """The nets s and t of one half coupling, side by side: MLPs with LeakyReLU(0.01).
+class CouplingNets(nn.Module):
+    """The nets s and t of one half coupling: MLPs with LeakyReLU(0.01), computed together.
 
-    Each has 1 input, `depth` hidden and 1 output linear layer. Weights are stored (in, out) and
-    stacked over the two nets; the first layer's are split into those of x and of the condition.
-    Source: INV paper A.2, A.3 and Tab. S10.
+    Each has one input, `depth` hidden and one output layer. Weights have shape (in, out) and are
+    stacked over the two nets; those of the first layer are split into x and condition. Source: INV
+    paper A.2, A.3 and Tab. S10.
     """
 
     def __init__(
@@ -144,7 +92,7 @@ class Nets(nn.Module):
         """
         offset: Tensor = self.first_bias
         if condition is not None:
-            # Added up rather than concatenated: one condition for all x is projected once.
+            # Added, not concatenated: a condition shared by all x is projected once.
             offset = torch.addmm(offset, condition, self.first_condition)
         hidden = F.leaky_relu_(torch.addmm(offset, x, self.first), SLOPE)
         hidden = hidden.view(len(x), 2, self.width).transpose(0, 1)
@@ -157,7 +105,7 @@ class Nets(nn.Module):
 
 
 class Coupling(nn.Module):
-    """Affine coupling of both halves, s = exp(tanh(.)) and t free: Eqs. 14-15 and 17-18."""
+    """Affine coupling of both halves with s = exp(tanh(.)): Eqs. 14-15 and 17-18."""
 
     def __init__(
         self,
@@ -170,7 +118,7 @@ class Coupling(nn.Module):
         super().__init__()
         self.sizes = (features // 2, features - features // 2)
         self.nets = nn.ModuleList(
-            Nets(features_in, features_out, width, depth, condition_features, generator)
+            CouplingNets(features_in, features_out, width, depth, condition_features, generator)
             for features_in, features_out in (self.sizes[::-1], self.sizes)
         )
 
@@ -194,7 +142,7 @@ class Coupling(nn.Module):
 
 
 class Block(nn.Module):
-    """ActNorm, coupling and shuffle in a row: the block of Fig. S1."""
+    """ActNorm, coupling and shuffle: the block of Fig. S1."""
 
     def __init__(
         self,
@@ -224,13 +172,13 @@ class Block(nn.Module):
 class InvertibleNetwork(nn.Module):
     """A stack of blocks (INV paper, Fig. S2), conditional if condition_features is positive.
 
-    The condition has shape (batch, condition_features), or (1, condition_features): then it holds
-    for every x, and its share of the products is computed once.
+    The condition has shape (batch, condition_features), or (1, condition_features) if all x share
+    it; then its part of the first products is computed once.
 
-    All initial weights and permutations are a pure function of `seed`; the global random state is
+    Initial weights and permutations are a pure function of `seed`; the global random state is
     neither read nor changed. A fresh network only normalises and shuffles: the last layers of s and
     t start at zero. For sizes see Tab. S10 (n_flow, h_w, h_d). Raises PipelineError for fewer than
-    2 features, a missing condition, or one that is not wanted.
+    2 features, a missing condition or an unexpected one.
     """
 
     def __init__(
@@ -289,8 +237,8 @@ class SemanticINN(nn.Module):
         residual = features - sum(factors.values())
         if "residual" in factors or min(factors.values(), default=1) < 1 or residual < 0:
             raise PipelineError(
-                f"The factors {factors} do not fit {features} features: give every factor at least "
-                "1 and all together at most that many; the residual gets what is left."
+                f"The factors {factors} do not fit {features} features: give each factor at least "
+                "1 and all of them at most that many; the residual gets the rest."
             )
         self.factors = {"residual": residual, **factors}
         self.network = InvertibleNetwork(features, blocks, width, depth, seed=seed)
@@ -319,11 +267,16 @@ class SemanticINN(nn.Module):
 class ConditionalINN(nn.Module):
     """The INN t: z_bar to the invariance v given z (INV paper A.3, Eqs. 16-18).
 
-    `embedding` is H of Eq. 16 and tells the width of its output as `features_out`. The dropout acts
-    on the embedded condition while training. `base`, if given, are trained blocks without condition
-    that come first; they stay as they are. `prediction`, if given, predicts z_bar from z, and the
-    blocks read the prediction beside H(z): what `base` makes of it, or, without `base`, as it is.
-    Then it is also taken off z_bar first, and what is left divided by `prediction.scale`.
+    Args:
+        features: dimensions of z_bar and v.
+        embedding: H of Eq. 16; its attribute `features_out` is the width of its output.
+        blocks, width, depth: size of the conditional blocks (Tab. S10).
+        dropout: share of the embedded condition dropped during training.
+        seed: of the initial weights of the conditional blocks.
+        base: pretrained unconditional blocks, applied first and frozen.
+        prediction: predicts z_bar from z. The conditional blocks read it along with H(z): mapped
+            by `base`, or, without `base`, unchanged; then it is also subtracted from z_bar first,
+            and the residual divided by `prediction.scale`.
     """
 
     def __init__(
@@ -336,7 +289,7 @@ class ConditionalINN(nn.Module):
         dropout: float = 0.0,
         seed: int = 0,
         base: InvertibleNetwork | None = None,
-        prediction: "LinearPrediction | None" = None,
+        prediction: LinearPrediction | None = None,
     ) -> None:
         super().__init__()
         self.base = None if base is None else base.requires_grad_(False)
@@ -363,7 +316,7 @@ class ConditionalINN(nn.Module):
     def inverse(self, v: Tensor, z: Tensor) -> Tensor:
         """Map v (batch, features) given z (rows, ...) to z_bar of the same shape.
 
-        The batch is a multiple of the rows: each z goes with as many v's, one after the other.
+        The batch is a multiple of the rows: each z conditions as many consecutive v.
         """
         each = len(v) // len(z)
         value = self.network.inverse(v, self.condition(z).repeat_interleave(each, 0))
@@ -375,7 +328,7 @@ class ConditionalINN(nn.Module):
         return value
 
     def condition(self, z: Tensor) -> Tensor:
-        """What every coupling net reads of z (batch, ...): (batch, condition features)."""
+        """The condition of every coupling net, given z (batch, ...): (batch, features)."""
         h = F.dropout(self.embedding(z), self.dropout, self.training)
         if self.prediction is None:
             return h
@@ -388,6 +341,14 @@ class ConditionalINN(nn.Module):
 def _uniform(
     shape: tuple[int, ...], fan_in: int, generator: torch.Generator | None
 ) -> nn.Parameter:
-    """Uniform in +-1/sqrt(fan_in): weights and biases as nn.Linear draws them."""
+    """Uniform in +-1/sqrt(fan_in), as nn.Linear draws weights and biases."""
     bound = 1 / math.sqrt(fan_in)
     return nn.Parameter(torch.empty(shape).uniform_(-bound, bound, generator=generator))
+
+
+def load_semantic(folder: Path) -> SemanticINN:
+    """Load e, in evaluation mode."""
+    config = read_json(folder / "config.json")
+    config["factors"] = dict(config["factors"])  # pairs: their order matters, and JSON sorts keys
+    model = SemanticINN(**config)
+    return with_weights(model, folder / "model.safetensors")

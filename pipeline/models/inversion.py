@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
-from pipeline.models.embedding import Standardize
 from pipeline.models.image_autoencoder import Architecture, ImageAutoencoder, build_decoder
+from pipeline.models.loading import with_weights
+from pipeline.models.norm import Standardize
 from pipeline.models.regression import ridge_regression
+from pipeline.storage import read_json
 
-__all__ = ["InversionDecoder"]
+__all__ = ["InversionDecoder", "load_baseline"]
 
 
 class InversionDecoder(nn.Module):
-    """Images of `size` px from representations z of `shape`, by the decoder of Tab. S9.
+    """Decodes representations z of `shape` to images of `size` px with the decoder of Tab. S9.
 
-    z is flattened and standardised (`standardize.fit`), and a linear layer follows only if z has
-    another size than `latent`, 4096 in the paper; `channels`, `classes`, `architecture` and
+    z is flattened and standardised (call `standardize.fit`); a linear layer follows unless z has
+    `latent` features already, 4096 in the paper. `channels`, `classes`, `architecture` and
     `attention` are those of ImageAutoencoder.
     """
 
@@ -48,7 +51,7 @@ class InversionDecoder(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Images (B, 3, size, size) in [-1, 1] for z (B, *shape).
 
-        Raises PipelineError where z has another shape.
+        Raises PipelineError for z of another shape.
         """
         if z.shape[1:] != self.shape:
             raise PipelineError(
@@ -59,11 +62,11 @@ class InversionDecoder(nn.Module):
 
     @torch.no_grad()
     def warm_start(self, autoencoder: ImageAutoencoder, z: Tensor, z_bar: Tensor) -> None:
-        """Begin with the autoencoder's D, and with the ridge regression of z_bar on z before it.
+        """Initialise with the autoencoder's D, after a ridge regression of z_bar on z.
 
-        z (R, *shape) and z_bar (R, N) belong to the same R images; z must have been given to
-        `standardize.fit`. With another latent dimension than N, or without a linear layer, there
-        is no regression, and the layers of D that read z_bar keep their random weights.
+        z (R, *shape) and z_bar (R, N) belong to the same R images; call `standardize.fit` first. If
+        `latent` is not N, or without a linear layer, there is no regression, and the layers of D
+        that read z_bar keep their random weights.
         """
         ours, theirs = self.decoder.state_dict(), autoencoder.decoder.state_dict()
         fits = {k: v for k, v in theirs.items() if k in ours and ours[k].shape == v.shape}
@@ -76,3 +79,9 @@ class InversionDecoder(nn.Module):
             weight, bias = ridge_regression(inputs, z_bar.to(device).float())
             self.linear.weight.copy_(weight)
             self.linear.bias.copy_(bias)
+
+
+def load_baseline(folder: Path) -> InversionDecoder:
+    """Load a baseline, the decoder of one layer, in evaluation mode."""
+    model = InversionDecoder(**read_json(folder / "config.json"))
+    return with_weights(model, folder / "model.safetensors")

@@ -1,4 +1,4 @@
-"""The perceptual part of the image metric: LPIPS on VGG-16 (INV paper, A.1 and Tab. S5)."""
+"""The perceptual part of the image metric: LPIPS with VGG-16 (INV paper, A.1 and Tab. S5)."""
 
 from __future__ import annotations
 
@@ -13,23 +13,28 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
-from pipeline.networks.weights import published_weights
+from pipeline.models.weights import PublishedWeights, published_weights
 from pipeline.storage import read_tensors, write_safetensors
 
 __all__ = ["LPIPS", "VGG16Features", "load_lpips"]
 
 STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
-"""Convolutions and channels of each stage; a max-pool stands between two stages."""
-# Images in [-1, 1] to what LPIPS was calibrated on: ImageNet's mean and deviation in [-1, 1].
+"""Convolutions and channels of each stage; stages are separated by max-pools."""
+# LPIPS was calibrated on images normalised by ImageNet's mean and deviation, here in [-1, 1].
 MEAN = (-0.030, -0.088, -0.188)
 STD = (0.458, 0.448, 0.450)
 HEADS = "weights/v0.1/vgg.pth"
 HEADS_SHA256 = "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868"
 CONVERTED = "lpips-vgg16.safetensors"
+VGG16 = PublishedWeights(
+    "https://download.pytorch.org/models/vgg16-397923af.pth",
+    "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+    imagenet=True,
+)
 
 
 class VGG16Features(nn.Module):
-    """The convolutions of VGG-16; the ReLU before each max-pool and the last give the features."""
+    """The convolutions of VGG-16; features are the last ReLU outputs of each stage."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,10 +57,10 @@ class VGG16Features(nn.Module):
 
 
 class LPIPS(nn.Module):
-    """Distance of images as VGG-16 sees them: differences of unit features, weighted per channel.
+    """Perceptual distance: differences of unit VGG-16 features, weighted per channel.
 
-    Random weights as built, `load_lpips` reads the learned ones; fixed either way. Source: Zhang et
-    al. 2018 (reference 65 of the INV paper).
+    Weights are random until `load_lpips` reads the learned ones, and frozen. Source: Zhang et al.
+    2018 (reference 65 of the INV paper).
     """
 
     def __init__(self) -> None:
@@ -70,7 +75,7 @@ class LPIPS(nn.Module):
 
     def forward(self, images: Tensor, others: Tensor) -> Tensor:
         """Distance (B,), at least 0, of images (B, 3, H, W) and others in [-1, 1]."""
-        # One pass for both, without gradient for the first: these are the given images.
+        # No gradient for the first images: they are the given ones.
         total = images.new_zeros(len(images), dtype=torch.float32)
         with torch.no_grad():
             wanted = [_unit(f) for f in self.features((images - self.mean) / self.std)]
@@ -82,7 +87,7 @@ class LPIPS(nn.Module):
 
 
 def _unit(features: Tensor) -> Tensor:
-    """Features (B, C, H, W) of length 1 at every position."""
+    """Scale features (B, C, H, W) to length 1 at every position."""
     return features / (features.norm(dim=1, keepdim=True) + 1e-10)
 
 
@@ -95,7 +100,7 @@ def load_lpips(folder: Path) -> LPIPS:
     """
     model, file = LPIPS(), folder / CONVERTED
     if not file.exists():
-        state = published_weights("vgg16", folder)
+        state = published_weights(VGG16, folder, "VGG-16")
         keys = [key for key in model.state_dict() if key.startswith("features.")]
         published = [key for key in state if key.startswith("features.")]
         tensors = {key: state[old] for key, old in zip(keys, published, strict=True)}

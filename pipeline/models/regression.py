@@ -1,4 +1,4 @@
-"""What of z_bar a linear map of z predicts, found in closed form."""
+"""Linear prediction of z_bar from z, fitted in closed form."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.models.embedding import Standardize
+from pipeline.models.norm import Standardize
 
 __all__ = ["LinearPrediction", "ridge_regression"]
 
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
-HELD_OUT = 10  # every tenth image chooses the penalty
+HELD_OUT = 10  # every tenth image selects the penalty
 POSITIONS, INPUTS = 5, 4000
-"""Rows and columns of a spatial z that are told apart at least, if there are so many; and more if
-there are at most so many numbers then: the regression takes their cube."""
+"""Spatial z are pooled to at least 5 x 5 positions, and to more while the regression has at most
+4000 inputs: its cost is cubic in them."""
 ROWS = 4000
-"""Images whose products are summed up at once."""
+"""Images whose products are summed at once."""
 
 
 class LinearPrediction(nn.Module):
     """The least-squares prediction of z_bar (B, features) from z (B, *shape).
 
-    Spatial representations are averaged to 5 x 5 positions first, or to more if they have few
-    channels. `scale` (features,) is the standard deviation of what is left. The prediction is 0 and
-    the scale 1 until `fit` is called; both are part of the state dict and never trained.
+    Spatial z are average-pooled first, to 5 x 5 positions, or to more if they have few channels.
+    `scale` (features,) is the standard deviation of the residual. The prediction is 0 and the scale
+    1 until `fit` is called; both are in the state dict and never trained by gradient.
     """
 
     def __init__(self, shape: Sequence[int], features: int) -> None:
@@ -50,7 +50,7 @@ class LinearPrediction(nn.Module):
         return self.linear(self.standardize(self._flat(z)))
 
     def fit(self, z: Tensor, z_bar: Tensor) -> None:
-        """Find the coefficients from z (R, *shape) and z_bar (R, features) of the same images."""
+        """Fit to z (R, *shape) and z_bar (R, features) of the same images."""
         inputs = torch.empty(len(z), self.linear.in_features)
         for rows, part in zip(inputs.split(ROWS), z.split(ROWS), strict=True):
             rows.copy_(self._flat(part))
@@ -70,13 +70,13 @@ class LinearPrediction(nn.Module):
 
 
 def ridge_regression(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Linear map from inputs (R, F) to targets (R, N): weight (N, F) and bias (N,).
+    """Ridge regression of targets (R, N) on inputs (R, F): weight (N, F) and bias (N,).
 
-    The penalty is the one of PENALTIES, times R, under which every tenth row is predicted best
-    from the others; then all rows are used.
+    The penalty is R times the value of PENALTIES that predicts every tenth row best from the other
+    rows; the final fit uses all rows.
     """
     held_out = slice(None, None, HELD_OUT)
-    origin = (inputs.mean(0), targets.mean(0))  # near which float32 sums up products well
+    origin = (inputs.mean(0), targets.mean(0))  # float32 sums products precisely near it
     every = _Normal.sum_up(inputs, targets, origin)
     best, penalty = torch.inf, PENALTIES[-1]
     if len(inputs) > HELD_OUT:
@@ -94,8 +94,8 @@ def ridge_regression(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
 class _Normal:
     """The normal equations of a regression: sums over `count` rows, in double precision.
 
-    Of inputs (F,), targets (N,), inputs by inputs (F, F) and inputs by targets (F, N), all about
-    an origin, (F,) and (N,).
+    Sums of inputs (F,), targets (N,), and their products, gram (F, F) and moment (F, N), all
+    relative to an origin, (F,) and (N,).
     """
 
     origin: tuple[Tensor, Tensor]
@@ -117,7 +117,7 @@ class _Normal:
         return cls(origin, len(inputs), *sums)
 
     def without(self, part: _Normal) -> _Normal:
-        """The equations of the rows that are not in `part`."""
+        """The equations of the rows not in `part`."""
         return _Normal(
             self.origin,
             self.count - part.count,
@@ -139,5 +139,5 @@ class _Normal:
 
 
 def _gram(x: Tensor) -> Tensor:
-    """x^T x, of which NumPy computes one half and mirrors it: on a CPU it takes half as long."""
+    """x^T x. NumPy computes one half and mirrors it, which halves the time on a CPU."""
     return torch.from_numpy(x.numpy().T @ x.numpy()) if x.is_cpu else x.T @ x

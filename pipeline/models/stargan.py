@@ -1,34 +1,36 @@
 """StarGAN, the baseline of semantic editing (Choi et al., CVPR 2018; INV paper, Sec. B.5, Fig. S9).
 
-One generator changes any of a list of binary attributes of an image. It is told the values that
-all attributes shall have, not which of them to change.
+One generator edits any of a list of binary attributes of an image. It is given the wanted values of
+all attributes, not which of them to change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
+from pipeline.models.loading import with_weights
+from pipeline.storage import read_json
 
-__all__ = ["StarGANCritic", "StarGANGenerator", "edit_attribute"]
+__all__ = ["StarGANCritic", "StarGANGenerator", "edit_attribute", "load_stargan"]
 
 SLOPE = 0.01  # of the critic's LeakyReLUs
 INSIDE = 0.99
-"""Share of an image's contrast that stays where G adds to it: tanh reaches neither -1 nor 1."""
+"""Factor on the image before a residual G adds to it: tanh never reaches -1 or 1."""
 
 
 class StarGANGenerator(nn.Module):
-    """G: an image, and the attributes it shall have, to an image (StarGAN, Tab. 4).
+    """G: an image and its wanted attributes to an edited image (StarGAN, Tab. 4).
 
-    `attributes` are their names, in the order of the columns that `forward` gets. `width` channels
-    follow the first convolution; two halvings of the image double them, `blocks` residual blocks
-    keep them, two doublings of the image halve them again. Every convolution but the last is
-    followed by an instance normalisation of its own scale and shift. The defaults are the paper's,
-    for 128 px. With `residual`, what the convolutions give is added to the image, and is nothing at
-    first: G need not learn to keep what it does not change.
+    `attributes` are their names, in the order of the columns passed to `forward`. The first
+    convolution has `width` channels; two downsamplings double them, `blocks` residual blocks keep
+    them, two upsamplings halve them again. Every convolution but the last is followed by an affine
+    instance normalisation. The defaults are the paper's, for 128 px. With `residual`, the output is
+    added to the image and starts at zero, so that G need not learn to keep what it does not change.
     """
 
     def __init__(
@@ -53,10 +55,10 @@ class StarGANGenerator(nn.Module):
             nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
 
     def forward(self, images: Tensor, attributes: Tensor) -> Tensor:
-        """Images (B, 3, H, W) in [-1, 1] that show `attributes` (B, A), each 0 or 1.
+        """Edit images (B, 3, H, W) in [-1, 1] to show `attributes` (B, A), each 0 or 1.
 
-        H and W are multiples of 4. Raises PipelineError if there are not A attributes per image,
-        or for other sizes.
+        H and W are multiples of 4. Raises PipelineError for other sizes, or another number of
+        attributes than A per image.
         """
         height, width = images.shape[-2:]
         if attributes.shape != (len(images), len(self.attributes)):
@@ -75,11 +77,11 @@ class StarGANGenerator(nn.Module):
 
 
 class StarGANCritic(nn.Module):
-    """D: tells real images from edited ones, and reads the attributes (StarGAN, Tab. 5).
+    """D: scores images as real or edited and classifies attributes (StarGAN, Tab. 5).
 
-    `layers` convolutions halve an image of `size` px each, to patches that overlap; `width`
-    channels follow the first, and each of the others doubles them. No normalisation. The defaults
-    are the paper's. Raises PipelineError for a size that cannot be halved so often.
+    Each of `layers` convolutions halves images of `size` px, down to overlapping patches; the first
+    has `width` channels, and each of the others doubles them. No normalisation. The defaults are
+    the paper's. Raises PipelineError for a size that cannot be halved that often.
     """
 
     def __init__(self, attributes: int, size: int = 128, width: int = 64, layers: int = 6) -> None:
@@ -100,7 +102,7 @@ class StarGANCritic(nn.Module):
         self.classes = nn.Conv2d(inputs, attributes, patches, bias=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores of patches (B, 1, P, P), larger where they look real, and class logits (B, A).
+        """Patch scores (B, 1, P, P), larger for real ones, and attribute logits (B, A).
 
         Images (B, 3, size, size) in [-1, 1]; P = size / 2**layers.
         """
@@ -112,7 +114,7 @@ class StarGANCritic(nn.Module):
 def edit_attribute(
     generator: StarGANGenerator, images: Tensor, attributes: Tensor, index: int
 ) -> Tensor:
-    """Negate one attribute: images (B, 3, H, W) in [-1, 1] as they would look then (Fig. S8).
+    """Edit images (B, 3, H, W) in [-1, 1] so that one attribute is negated (Fig. S8).
 
     `attributes` (B, A) are those of the images, 0 or 1; `index` counts from 0. Raises PipelineError
     if there is no such attribute.
@@ -128,7 +130,7 @@ def edit_attribute(
 
 
 class _Residual(nn.Module):
-    """x + F(x) with two convolutions, both normalised."""
+    """x + F(x), F two normalised convolutions."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -142,3 +144,9 @@ class _Residual(nn.Module):
 
 def _normalised(convolution: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
     return [convolution, nn.InstanceNorm2d(convolution.out_channels, affine=True)]
+
+
+def load_stargan(folder: Path) -> StarGANGenerator:
+    """Load StarGAN's generator, in evaluation mode."""
+    model = StarGANGenerator(**read_json(folder / "config.json"))
+    return with_weights(model, folder / "model.safetensors")

@@ -3,35 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
 import pipeline.torchvision_compat  # noqa: F401 - facenet_pytorch imports torchvision
+from pipeline.config.fields import Count, Folder, Fraction, Must, NonNegative, Positive
 from pipeline.errors import PipelineError
+from pipeline.models.weights import PublishedWeights
+from pipeline.networks.card import Card, NetworkSettings
 from pipeline.networks.inputs import resize
 from pipeline.networks.width import scale_channels
 
 # isort: split
 from facenet_pytorch import InceptionResnetV1
 
-__all__ = ["FaceNet", "build_facenet"]
+__all__ = ["CARD", "FaceNet", "FaceNetSettings", "build_facenet"]
 
 REPEATS = (5, 10, 5)
-SMALLEST = 75  # pixels of the smallest image that mixed_7a leaves a pixel of
+MIN_SIZE = 75  # pixels of the smallest image of which mixed_7a leaves a pixel
+Size = Annotated[int, Must(f"a whole number of at least {MIN_SIZE}", lambda v: v >= MIN_SIZE)]
+Width = Annotated[
+    float, Must("a multiple of 0.0625 above 0", lambda v: v > 0 and (16 * v).is_integer())
+]
+Repeats = Annotated[
+    tuple[Count, ...],
+    Must(
+        "a list of three whole numbers, at least 1 and at most 5, 10 and 5",
+        lambda v: len(v) == 3 and all(map(int.__le__, v, REPEATS)),
+    ),
+]
+
+
+class FaceNetSettings(NetworkSettings):
+    """Training of FaceNet on identities, or its published weights."""
+
+    batch_size: Count = 128  # images per step
+    learning_rate: Positive = 1e-3  # of AdamW
+    width: Width = 1.0  # channels, as a share of InceptionResnetV1's own
+    repeats: Repeats = REPEATS  # blocks 35, 17 and 8, not counting the last block 8
+    embedding: Count = 512  # dimensions of the identity embedding
+    size: Size = 128  # pixels that images are resized to
+    dropout: Fraction = 0.4  # share of the embedding's inputs that training drops
+    weight_decay: NonNegative = 0.05  # of AdamW
+    logit_scale: Positive = 16.0  # factor of the cosines that are the logits in training
+    margin: Fraction = 0.1  # subtracted from the true identity's cosine in training
+    weights: Folder | None = None  # folder of the published weights; null: trained here
 
 
 class FaceNet(InceptionResnetV1):
     """f: images (B, 3, H, W) in [-1, 1], of any size, -> identity embeddings (B, D) of length 1.
 
     facenet-pytorch's InceptionResnetV1; parameters have its names, so its state dict fits. Images
-    are resized bilinearly to `size` and scaled as the library does: (p - 127.5) / 128 for p in
-    [0, 255]. The layers of Tab. S12 are the modules conv2d_4a (after its ReLU), mixed_6a, mixed_7a,
-    avgpool_1a and embedding.
+    are resized to `size` and scaled as the library does: (p - 127.5) / 128 for p in [0, 255]. The
+    layers of Tab. S12 are the modules conv2d_4a (after its ReLU), mixed_6a, mixed_7a, avgpool_1a
+    and embedding.
 
-    The embedding is the normalised one. Tab. S12 has the linear layer with its batch normalisation
-    in one row and the identity embedding in another one below, and the distances of Fig. 7, about
-    1 between embeddings of 512 dimensions, are those of vectors of length 1.
+    The embedding is the normalised one: Tab. S12 lists the identity embedding below the linear
+    layer with its batch normalisation, and the distances of Fig. 7, about 1 between embeddings of
+    512 dimensions, are those of vectors of length 1.
     """
 
     def __init__(self, size: int, dropout: float) -> None:
@@ -40,7 +71,7 @@ class FaceNet(InceptionResnetV1):
         self.embedding = nn.Identity()
 
     def prepare(self, images: Tensor) -> Tensor:
-        """Images (B, 3, H, W) in [-1, 1] as the library takes them: (B, 3, size, size)."""
+        """Images (B, 3, H, W) in [-1, 1] in the range of the library: (B, 3, size, size)."""
         return resize(images, self.size) * (127.5 / 128)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -58,23 +89,30 @@ def build_facenet(
 ) -> FaceNet:
     """facenet-pytorch's InceptionResnetV1 (Tab. S12), or a slimmer one of its kind, untrained.
 
-    width: factor of the convolutions' channels, a multiple of 1/16; repeats: how many blocks 35,
-    17 and 8 there are, at most the library's 5, 10 and 5; embedding: D; size: pixels that images
-    are resized to. z is (192 width, s, s) at conv2d_4a, (896 width, s, s) at mixed_6a and
-    (1792 width, s, s) at mixed_7a, where s is 28, 6 and 2 for 128 pixels and 16, 3 and 1 for 80,
-    (1792 width, 1, 1) at avgpool_1a and (D,) at embedding. Raises PipelineError if the width does
-    not divide the channels, or images are too small.
+    z is (192 width, s, s) at conv2d_4a, (896 width, s, s) at mixed_6a and (1792 width, s, s) at
+    mixed_7a, where s is 28, 6 and 2 for 128 pixels and 16, 3 and 1 for 80, (1792 width, 1, 1) at
+    avgpool_1a and (D,) at embedding.
+
+    Args:
+        width: factor of the convolutions' channels, a multiple of 1/16.
+        repeats: number of blocks 35, 17 and 8, at most the library's 5, 10 and 5.
+        embedding: D.
+        size: pixels that images are resized to.
+        dropout: share of the embedding's inputs that training drops.
+
+    Raises:
+        PipelineError: the width does not divide the channels, or `size` is too small.
     """
     if width <= 0 or not (16 * width).is_integer():
         raise PipelineError(
             f"a width of {width} does not divide FaceNet's channels: it must be a multiple of 1/16."
         )
-    if size < SMALLEST:
+    if size < MIN_SIZE:
         raise PipelineError(
-            f"images of {size} pixels are too small for FaceNet: they need at least {SMALLEST}."
+            f"images of {size} pixels are too small for FaceNet: they need at least {MIN_SIZE}."
         )
 
-    with torch.device("meta"):  # only the layout: the layers that learn are made anew below
+    with torch.device("meta"):  # layout only; layers with weights are replaced below
         network = FaceNet(size, dropout)
     for name, count in zip(("repeat_1", "repeat_2", "repeat_3"), repeats, strict=True):
         setattr(network, name, network.get_submodule(name)[:count])
@@ -85,3 +123,17 @@ def build_facenet(
     if width < 1:  # a third faster on a CPU; the large one gives the library's results to the bit
         network.to(memory_format=torch.channels_last)
     return network
+
+
+CARD = Card(
+    __name__,
+    build_facenet,
+    FaceNetSettings,
+    objective="identities",
+    weights=PublishedWeights(  # trained on VGGFace2, with a classifier of its identities
+        "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/"
+        "20180402-114759-vggface2.pt",
+        "281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b",
+        left_out=("logits.",),
+    ),
+)

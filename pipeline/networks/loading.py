@@ -1,54 +1,34 @@
-"""Build the interpreted networks by name, and read back their stored states."""
+"""Store the interpreted networks at several steps of their training, and read them back."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
-from pipeline.networks.alexnet import build_alexnet
-from pipeline.networks.facenet import build_facenet
-from pipeline.networks.resnet import build_resnet
-from pipeline.networks.squeezenet import build_squeezenet
-from pipeline.params import TrainNetworkParams
+from pipeline.networks.card import load_card
 from pipeline.paths import checkpoint_file
-from pipeline.storage import read_json, read_tensors
+from pipeline.storage import new_folder, read_json, read_tensors, write_json, write_safetensors
 
-__all__ = [
-    "build_network",
-    "builder_arguments",
-    "load_checkpoints",
-    "load_network",
-]
-
-BUILDERS: dict[str, Callable[..., nn.Module]] = {
-    "squeezenet": build_squeezenet,
-    "alexnet": build_alexnet,
-    "facenet": build_facenet,
-    "resnet101": build_resnet,
-    "resnet50": build_resnet,
-    "resnet50_stylized": build_resnet,
-}
+__all__ = ["load_checkpoints", "load_network", "save_checkpoints"]
 
 
-def builder_arguments(name: str, settings: TrainNetworkParams, classes: int) -> dict[str, Any]:
-    """What `build_network` takes for that network: the settings that its builder has arguments for.
+def save_checkpoints(
+    folder: Path, states: Mapping[int, Mapping[str, Tensor]], config: Mapping[str, Any]
+) -> None:
+    """Replace `folder` by a network's states, by training step, and config.json.
 
-    `classes`, of the data set, is one of them; FaceNet embeds, whatever the number of identities.
+    config: `build`, the name of the network's card, `arguments` of its builder, and what else is
+    worth keeping; the steps are added.
     """
-    known = {"classes": classes, **vars(settings)}
-    arguments = inspect.signature(BUILDERS[name]).parameters
-    return {argument: known[argument] for argument in arguments if argument in known}
-
-
-def build_network(name: str, **arguments: Any) -> nn.Module:
-    """The untrained network of that name; `arguments` are those of its builder."""
-    return BUILDERS[name](**arguments)
+    with new_folder(folder) as target:
+        for step, state in states.items():
+            write_safetensors(checkpoint_file(target, step), state)
+        write_json(target / "config.json", {**config, "steps": list(states)})
 
 
 def load_checkpoints(folder: Path, device: torch.device) -> Iterator[tuple[int, nn.Module]]:
@@ -58,7 +38,7 @@ def load_checkpoints(folder: Path, device: torch.device) -> Iterator[tuple[int, 
     damaged or of another network.
     """
     config = read_json(folder / "config.json")
-    network = build_network(config["name"], **config["arguments"]).to(device).eval()
+    network = load_card(config["build"]).build(**config["arguments"]).to(device).eval()
     for step in config["steps"]:
         file = checkpoint_file(folder, step)
         try:

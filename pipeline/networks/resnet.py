@@ -1,32 +1,53 @@
-"""ResNet, which the experiments on data shifts interpret (INV paper, Sec. 4.3, Tab. S13)."""
+"""ResNets, which the experiments on data shifts interpret (INV paper, Sec. 4.3, Tab. S13)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
+from pipeline.config.fields import Count, Folder, Must
 from pipeline.errors import PipelineError
-from pipeline.networks.inputs import IMAGENET_MEAN, IMAGENET_STD, ImageNetInputs
+from pipeline.networks.card import AugmentedSettings
+from pipeline.networks.inputs import ImageNetInputs, register_statistics
 from pipeline.networks.width import scale_channels
 from pipeline.torchvision_compat import torchvision
 
-__all__ = ["ResNet", "build_resnet"]
+__all__ = ["Blocks", "ResNet", "ResNetSettings", "build_resnet"]
 
-RESNET101 = (3, 4, 23, 3)
+RESNET50 = (3, 4, 6, 3)
 
-SMALLEST = 32  # pixels of the smallest image of which layer4 leaves a pixel
+MIN_SIZE = 32  # pixels of the smallest image of which layer4 leaves a pixel
+Size = Annotated[int, Must(f"a whole number of at least {MIN_SIZE}", lambda v: v >= MIN_SIZE)]
+
+Blocks = Annotated[
+    tuple[Count, ...],
+    Must("a list of four whole numbers of at least 1", lambda v: len(v) == 4),
+]
+# With fewer than eight channels torch 2.13 crashes in training the shortcuts, convolutions of 1 x 1
+# and stride 2, on processors with AVX2 but not AVX-512.
+Width = Annotated[float, Must("a number of at least 0.125", lambda v: v >= 0.125)]
+
+
+class ResNetSettings(AugmentedSettings):
+    """Training of a ResNet, by default of ResNet-50, or its published weights."""
+
+    blocks: Blocks = RESNET50  # residual blocks of each of the four stages
+    bottleneck: bool = True  # whether blocks are those of ResNet-50, or those of ResNet-18
+    width: Width = 1.0  # channels, as a share of ResNet's own
+    size: Size = 224  # pixels that images are resized to
+    weights: Folder | None = None  # folder of the published weights; null: trained here
 
 
 # torchvision_compat imports torchvision at run time, so that its classes have no types.
 class ResNet(ImageNetInputs, torchvision.models.ResNet):  # type: ignore[name-defined,misc]
     """f: images (B, 3, H, W) in [-1, 1], of any size, -> logits (B, classes).
 
-    Images are resized bilinearly to `size` and normalised as ImageNet's are. Parameters have
-    torchvision's names, so its state dict fits. The layers of Fig. 5 are the modules input (the
-    image itself), layer3 (conv), avgpool (fc: what the fully connected layer reads) and fc (the
-    logits).
+    Images are resized to `size` and normalised as ImageNet's are. Parameters have torchvision's
+    names, so its state dict fits. The layers of Fig. 5 are the modules input (the image itself),
+    layer3 (conv), avgpool (fc: the input of the fully connected layer) and fc (the logits).
     """
 
     def __init__(self, size: int, blocks: Sequence[int], bottleneck: bool, classes: int) -> None:
@@ -44,30 +65,37 @@ class ResNet(ImageNetInputs, torchvision.models.ResNet):  # type: ignore[name-de
 def build_resnet(
     classes: int,
     *,
-    blocks: Sequence[int] = RESNET101,
+    blocks: Sequence[int] = RESNET50,
     bottleneck: bool = True,
     width: float = 1.0,
     size: int = 224,
 ) -> ResNet:
     """torchvision's ResNet (Tab. S13), or a slimmer one of the family, untrained.
 
-    blocks: residual blocks of each of the four stages; bottleneck: whether they are those of
-    ResNet-50 and deeper, or the plain ones of ResNet-18; width: factor of all channels; size:
-    pixels that images are resized to. z is the image itself at input, (1024 width, s, s) at layer3
-    with s a 16th of `size`, (2048 width, 1, 1) at avgpool and (classes,) at fc; without
-    bottlenecks a quarter of these channels. Raises PipelineError if images are too small.
+    z is the image itself at input, (1024 width, s, s) at layer3 with s a 16th of `size`,
+    (2048 width, 1, 1) at avgpool and (classes,) at fc; without bottlenecks a quarter of these
+    channels.
+
+    Args:
+        classes: number of classes.
+        blocks: residual blocks of each of the four stages.
+        bottleneck: whether blocks are those of ResNet-50 and deeper, or those of ResNet-18.
+        width: factor of all channels.
+        size: pixels that images are resized to.
+
+    Raises:
+        PipelineError: `size` is too small.
     """
-    if size < SMALLEST:
+    if size < MIN_SIZE:
         raise PipelineError(
-            f"images of {size} pixels are too small for ResNet: they need at least {SMALLEST}."
+            f"images of {size} pixels are too small for ResNet: they need at least {MIN_SIZE}."
         )
-    with torch.device("meta"):  # only the layout: the layers that learn are made anew below
+    with torch.device("meta"):  # layout only; layers with weights are replaced below
         network = ResNet(size, blocks, bottleneck, classes)
     scale_channels(network, width)
     features = network.layer4[-1].bn3 if bottleneck else network.layer4[-1].bn2
     network.fc = nn.Linear(features.num_features, classes)
-    for name, value in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)):
-        network.register_buffer(name, torch.tensor(value).view(1, 3, 1, 1), persistent=False)
+    register_statistics(network)
     for module in network.modules():
         if isinstance(module, nn.Conv2d):  # as torchvision's
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -1,4 +1,4 @@
-"""Slimmer copies of torchvision-like networks: the same layers with fewer channels."""
+"""Slimmer copies of convolutional networks: the same layers with fewer channels."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ IMAGE_CHANNELS = 3
 
 
 def scale_channels(network: nn.Module, width: float) -> None:
-    """Make every convolution and its batch normalisation anew with `width` times the channels.
+    """Replace every convolution and batch normalisation by one with `width` times the channels.
 
-    In place, with fresh weights; an image keeps its three channels. What follows them, such as
-    linear layers, is left to the caller.
+    In place, with new random weights. An image keeps its three channels; layers of another kind,
+    such as linear ones, are left to the caller.
     """
 
     def channels(count: int) -> int:

@@ -1,4 +1,4 @@
-"""Rendered animal heads whose every factor is known: shape, coat, pose, light and background."""
+"""Rendered animal heads with known factors: shape, coat, pose, light and background."""
 
 from __future__ import annotations
 
@@ -48,20 +48,20 @@ RANGES = {
     "coat_density": (0.92, 1.08),
     "coat_hue": (-1.0, 1.0),
 }
-"""Range of every factor that is drawn uniformly; angles in radians, positions in half pictures."""
+"""Ranges of the factors drawn uniformly; angles in radians, positions in half pictures."""
 
 FACTORS: tuple[str, ...] = ("species", "coat", "style", *RANGES, *BACKGROUNDS)
 """Columns of a frame of factors."""
 
 CHUNK = 32
-"""Images computed together: few enough for their arrays to stay in the processor's cache."""
+"""Images per batch: few enough for their arrays to stay in the processor's cache."""
 
 
 def sample_animals(count: int, seed: int) -> pd.DataFrame:
     """Draw the factors of `count` images, one row each, with the columns `FACTORS`.
 
-    Everything is independent and uniform, except that an animal wears its own coat. A longer frame
-    of the same seed starts with the shorter one. Angles are in radians, colours in [0, 255].
+    All factors are independent and uniform, except that an animal wears its own coat. A longer
+    frame of the same seed begins with the shorter one. Angles are in radians, colours in [0, 255].
 
     Raises:
         PipelineError: a negative count.
@@ -83,11 +83,11 @@ def sample_animals(count: int, seed: int) -> pd.DataFrame:
 
 
 def vary(factors: pd.DataFrame, kind: str, seed: int) -> pd.DataFrame:
-    """The same scenes drawn otherwise: a new frame with other coats or another style.
+    """The same scenes with other coats or in another style, as a new frame.
 
     kind: `natural` returns a copy; `stylized` dresses every animal in another species' coat, drawn
-    by the seed; `texture` shows a patch of the coat without any shape; `sketch` shows outlines and
-    features without coat.
+    by the seed; `texture` shows a patch of the coat, without shape; `sketch` shows outlines and
+    features, without coat.
 
     Raises:
         PipelineError: an unknown kind, or a frame that is not one of factors.
@@ -108,7 +108,8 @@ def vary(factors: pd.DataFrame, kind: str, seed: int) -> pd.DataFrame:
 def render_animals(factors: pd.DataFrame, size: int, threads: int = 1) -> NDArray[np.uint8]:
     """Draw one image per row: (R, size, size, 3) uint8.
 
-    An image depends on its own row alone: the same bytes in any batch, order and number of threads.
+    An image depends on its own row alone: its bytes are the same in any batch and order, and for
+    any number of threads.
 
     Raises:
         PipelineError: a missing column, an unknown species, coat or style, a number that is not
@@ -162,7 +163,7 @@ def _check(factors: pd.DataFrame) -> None:
 def _chunks(
     factors: pd.DataFrame, yaw: NDArray[np.float64]
 ) -> Iterable[tuple[str, str, str, NDArray[np.intp]]]:
-    """Rows that share shape, coat and style, ordered by yaw so that their windows are alike."""
+    """Batches of one shape, coat and style, ordered by yaw to make their windows similar."""
     keys = factors["species"].astype(str) + "|" + factors["coat"].astype(str)
     keys = (keys + "|" + factors["style"].astype(str)).to_numpy(dtype=str)
     for key in np.unique(keys):

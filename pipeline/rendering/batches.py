@@ -1,4 +1,4 @@
-"""Rendered images of many rows of factors: a batch at a time, on several threads."""
+"""Rendering of many images in batches, on several threads."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def draw_batches(
     draw: Callable[[Batch], tuple[NDArray[np.intp], NDArray[np.float32]]],
     threads: int,
 ) -> None:
-    """Fill images (R, H, W, 3): of each batch `draw` gives rows (B,) and colours (3, B, H, W).
+    """Fill images (R, H, W, 3); `draw` turns a batch into rows (B,) and colours (3, B, H, W).
 
-    Colours are from 0 to 255, and changed.
+    Colours lie in [0, 255], and are overwritten.
     """
 
     def fill(batch: Batch) -> None:

@@ -1,8 +1,8 @@
 """Coats: the colour of fur as a function of the point of the head it grows on.
 
-A coat knows nothing of the shape that wears it, except which part of the surface is muzzle or neck
-and where the eyes are, so that any species can wear any coat. Stripes are warped waves; rosettes,
-dots and patches come from points scattered evenly on a sphere of directions.
+Any species can wear any coat: of the shape, a coat knows only which part of the surface is muzzle
+or neck, and where the eyes are. Stripes are warped waves; rosettes, dots and patches come from
+points scattered evenly on a sphere of directions.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ CELLS = 512
 
 @dataclass(frozen=True)
 class Skin:
-    """Points that need a colour, all (N, H, W), in the head's frame.
+    """Points to colour, all (N, H, W), in the head's frame.
 
     pixel: width of a pixel on the surface. muzzle: how much of the pixel is muzzle. eyes: centres
     of the two eyes, if any. phase in [0, 1) and density about one, (N, 1, 1), move and scale the
-    pattern. neck: these are points of the neck. flat: this is a patch of coat without shape.
+    pattern. neck: whether the points are on the neck. flat: whether this is a patch without shape.
     """
 
     x: Array
@@ -56,7 +56,7 @@ class Skin:
     def spot(
         self, centre: tuple[float, float, float], radii: tuple[float, float], softness: float = 0.0
     ) -> Array:
-        """Share of the pixel in an ellipse about a point of the front, seen along z."""
+        """Share of the pixel inside an ellipse about a point of the front, seen along z."""
         x, y = (self.x - np.float32(centre[0])), (self.y - np.float32(centre[1]))
         x, y = x / np.float32(radii[0]), y / np.float32(radii[1])
         inside = np.float32(1) - np.sqrt(x * x + y * y)
@@ -107,8 +107,8 @@ def _directions() -> NDArray[np.float64]:
 def _scattered(count: int) -> tuple[Map, Map, Map]:
     """Maps (CELLS ** 2,) of `count` points scattered evenly over the directions.
 
-    Distance to the nearest point, how much farther the second is, and a number in [0, 1] that is
-    the nearest point's own.
+    The distance to the nearest point, how much farther the second nearest is, and a random number
+    in [0, 1] that belongs to the nearest point.
     """
     rng = np.random.default_rng(count)
     index = np.arange(count) + 0.5
@@ -125,7 +125,7 @@ def _scattered(count: int) -> tuple[Map, Map, Map]:
 
 @functools.cache
 def _fur() -> Map:
-    """Map (CELLS ** 2,) of smooth streaks along y: sums of waves, about zero, mostly within one."""
+    """Map (CELLS ** 2,) of smooth streaks along y: sums of waves, mostly within [-1, 1]."""
     rng = np.random.default_rng(0)
     streaks = np.zeros(CELLS**2)
     for _ in range(40):
@@ -138,7 +138,7 @@ def _look_up(skin: Skin) -> tuple[NDArray[np.int32], Array]:
     """Index of each point's direction in the maps, and its distance from the middle."""
     angle = 0.9 * (skin.phase.astype(np.float64) - 0.5)
     cosine, sine = scalars(np.cos(angle)), scalars(np.sin(angle))
-    # The neck has its own middle, or its pattern would be drawn out.
+    # The neck has a middle of its own, or its pattern would be stretched.
     y = skin.y + np.float32(0.95 if skin.neck else 0.08)
     depth = skin.z + np.float32(0.5) if skin.neck else skin.z
     x = cosine * skin.x + sine * depth
@@ -163,12 +163,12 @@ def _cells(x: Array, y: Array, z: Array) -> NDArray[np.int32]:
 
 
 def streaks(x: Array, y: Array, z: Array) -> Array:
-    """Streaks along y at points about the middle of a head: about zero, mostly within one."""
+    """Streaks along y at points around the middle of a head, mostly within [-1, 1]."""
     return _fur()[_cells(x, y, z)]
 
 
 def _tufts(skin: Skin, amount: float) -> Array:
-    """Soft darker and lighter streaks of fur, as a factor about one; none on the muzzle."""
+    """Darker and lighter streaks of fur, as a factor about one; none on the muzzle."""
     index, _ = _look_up(skin)
     grain = _fur()[index] * np.float32(amount)
     grain *= np.float32(1) - skin.muzzle

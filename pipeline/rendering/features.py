@@ -1,6 +1,6 @@
-"""Features of people: what is drawn on the skin of a face, and glasses in front of it.
+"""Features of people: what is drawn on the skin of a face, and the glasses in front of it.
 
-Features are symmetric: they are computed in |x|, once for both sides.
+Features are symmetric, and computed in |x| for both sides at once.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LENS = 0.66
 
 @dataclass(frozen=True)
 class Skin:
-    """The part of a surface that the face can be on: points in the head's frame, (N, h, w).
+    """The part of a surface that may show the face: points in the head's frame, (N, h, w).
 
     rows, columns: where in the surface's window it is. side: |x|. pixel: width of a pixel on the
     surface. front: 1 where the face is, 0 on the back of the head. tone: colour of skin (3, N).
@@ -67,7 +67,7 @@ class Skin:
     ) -> Skin:
         """The face's part of the points (x, y, z) of a window."""
         count = len(view.scale)
-        reach = np.full(count, 0.66)  # wrinkles beside the eyes, of a head turned away
+        reach = np.full(count, 0.66)  # to the wrinkles at the eyes of a head turned away
         face = view.window(view.point((0.0, -0.05, 0.45)), reach, np.full(count, 0.66))
         assert face is not None  # heads are in the picture
         rows, columns = (
@@ -120,7 +120,7 @@ class _Eyes:
 
 
 def draw_features(colours: Array, skin: Skin) -> None:
-    """Draw blush, brows, nostrils, wrinkles and the lips on skin that light has not met yet."""
+    """Draw blush, brows, nostrils, wrinkles and lips on skin that is not lit yet."""
     colours = skin.crop(colours)
     f = skin.factors
     eyes = _Eyes(f)
@@ -143,7 +143,7 @@ def _wrinkles(colours: Array, skin: Skin, eyes: _Eyes) -> None:
     if not aged.any():
         return
     side, y, line = skin.side, skin.y, 1.1 * skin.line
-    # From the nose to the corners of the mouth, across the forehead, under and beside the eyes.
+    # From the nose to the corners of the mouth, on the forehead, under and next to the eyes.
     t = np.clip((-0.17 - y) / 0.3, 0, 1)
     inside = ramp(-0.17 - y, skin.pixel) * ramp(y + 0.48, skin.pixel)
     fold = ramp(line - np.abs(side - 0.14 - 0.16 * t), skin.pixel) * inside
@@ -278,9 +278,9 @@ def draw_eyes(colours: Array, skin: Skin, shade: Array, seen: Array, light: Ligh
 
 
 def draw_glasses(image: Array, view: View, depth: Array, factors: Columns, temple: Scalars) -> None:
-    """Paint glasses where `Eyeglasses` says so, before the surface at `depth` (N, H, W).
+    """Paint glasses on those who wear them, in front of the surface at `depth` (N, H, W).
 
-    temple: (N,) half the width of the head at the ears.
+    temple: half the width of the head at the ears, (N,).
     """
     f = factors
     worn = scalars(f["Eyeglasses"])

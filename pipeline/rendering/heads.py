@@ -1,4 +1,4 @@
-"""Painting of heads: one chunk of images of one shape in one coat, back to front."""
+"""Painting of heads: a batch of images of one shape in one coat, from back to front."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Array = NDArray[np.float32]
 def draw_head(shape: Shape, coat: Coat, columns: Columns, size: int, *, sketch: bool) -> Array:
     """Heads of one shape in one coat, or as a sketch without coat: (3, N, size, size) in [0, 255].
 
-    Coverages add up to colours slightly outside of the range where light is strongest: clip them.
+    Where light is strongest, colours lie slightly outside the range: clip them.
     """
     view = View(
         rotation(columns["yaw"], columns["pitch"], columns["roll"]),
@@ -50,9 +50,9 @@ def draw_head(shape: Shape, coat: Coat, columns: Columns, size: int, *, sketch: 
 
 
 def draw_patch(coat: Coat, columns: Columns, size: int) -> Array:
-    """A flat patch of the coat that fills the picture: (3, N, size, size) as `draw_head`.
+    """A flat patch of the coat that fills the picture: (3, N, size, size), as `draw_head`.
 
-    Roll, scale, yaw and pitch choose which patch it is.
+    Roll, scale, yaw and pitch decide which patch.
     """
     zero = np.zeros_like(columns["yaw"])
     zoom = 1.35 * FILL * columns["scale"]
@@ -86,13 +86,13 @@ def _plain(colour: Colour, like: Array) -> Array:
 
 
 def _hue(columns: Columns) -> Array:
-    """What the factor coat_hue multiplies red, green and blue with: (3, N, 1, 1)."""
+    """Factors of red, green and blue that coat_hue stands for: (3, N, 1, 1)."""
     hue = columns["coat_hue"]
     return np.stack([scalars(1 + 0.05 * hue), scalars(1 + 0 * hue), scalars(1 - 0.08 * hue)])
 
 
 class _Painter:
-    """Paints heads of one shape; a sketch takes lines and paper instead of coat and light."""
+    """Paints heads of one shape; a sketch has lines and paper instead of coat and light."""
 
     def __init__(self, view: View, coat: Coat, columns: Columns, *, sketch: bool) -> None:
         self.view, self.coat, self.columns, self.sketch = view, coat, columns, sketch
@@ -106,7 +106,7 @@ class _Painter:
         surface = self.surface(shape, ("fur", "muzzle"))
         ears = [self.ear_leaf(shape.ears, side) for side in (-1, 1)]
         rods = [rod for horn in shape.horns for side in (-1, 1) for rod in self.rods(horn, side)]
-        # Ears and horns are painted twice: whole behind the head, then what lies before it.
+        # Ears and horns are painted twice: whole behind the head, then what lies in front of it.
         for depth in (None, surface.depth):
             if depth is not None:
                 self.body(image, surface, shape)
@@ -138,7 +138,7 @@ class _Painter:
         return surface
 
     def body(self, image: Array, surface: Surface, shape: Shape, *, neck: bool = False) -> None:
-        """Paint the surface: its coat once for all parts, light, and the mouth's line."""
+        """Paint the surface: the coat, light, and the line of the mouth."""
         window = surface.window
         if window is None:
             return
@@ -148,7 +148,7 @@ class _Painter:
             x,
             y,
             z,
-            # Towards the silhouette a pixel covers more of the surface.
+            # Near the silhouette a pixel covers more of the surface.
             self.view.pixel / np.maximum(nz, np.float32(0.35)),
             surface.share["muzzle"][window],
             () if neck else tuple(_side(shape.eye.centre, side) for side in (-1, 1)),
@@ -171,7 +171,7 @@ class _Painter:
         paint(image, window, colours, surface.coverage[window])
 
     def mouth(self, colours: Array, skin: Skin, mouth: Mouth) -> None:
-        """Draw the mouth's line on the front of the surface, in the head's own x and y."""
+        """Draw the line of the mouth on the front of the surface, in the head's own x and y."""
         x = np.abs(skin.x)
         end = np.float32(mouth.half_width)
         t = np.minimum(x / end, np.float32(1))
@@ -265,7 +265,7 @@ class _Painter:
         one = np.float32(1)
         gaze = self.view.point((side * np.sin(eye.outward), 0.04, np.cos(eye.outward)))
         facing = scalars(gaze[:, 0]) * nx + scalars(gaze[:, 1]) * ny + scalars(gaze[:, 2]) * nz
-        # Distance from the middle of the iris as a sine, which is a length on the picture.
+        # Distance from the middle of the iris as a sine, which is a length in the picture.
         off = np.sqrt(np.maximum(one - facing * facing, np.float32(0)))
         off = np.where(facing > 0, off, 2 - off)
         width = self.view.pixel / np.float32(eye.radius)

@@ -1,9 +1,9 @@
-"""Rendered people whose every factor is known: identity, attributes, pose, light and background.
+"""Rendered people with known factors: identity, attributes, pose, light and background.
 
-The world has a causal shape. A person's identity decides the face; gender decides beard and length
-of hair, age decides wrinkles, grey hair and (of men) baldness; most people who wear glasses wear
-them always. Pose, light, background, clothes and smile depend on nothing. A person is photographed
-over many years, young and old, and some dye their hair.
+The factors have causes. A person's identity decides the face; gender decides beard and length of
+hair; age decides wrinkles, grey hair and the baldness of men; those who wear glasses nearly always
+wear them. Pose, light, background, clothes and smile depend on nothing. A person is seen over many
+years, young and old, and some dye their hair.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ GREY = {
     "blond": (226, 224, 220),
     "red": (196, 196, 202),
 }
-"""Colours of hair, and what grey makes of them with age: of black hair, pepper and salt."""
+"""Colours of hair, and what they turn to with age; black hair turns to pepper and salt."""
 
 TRAITS = (
     "face_width",
@@ -78,7 +78,7 @@ TRAITS = (
     "face_glasses_size",
     "face_glasses_tone",
 )
-"""What an identity looks like, each uniform in [-1, 1] over identities."""
+"""Traits of an identity, each uniform in [-1, 1] over identities."""
 
 RANGES = {
     "yaw": (-0.7, 0.7),
@@ -97,10 +97,10 @@ RANGES = {
     "cloth_green": (30.0, 220.0),
     "cloth_blue": (30.0, 220.0),
 }
-"""Range of every factor that is drawn uniformly for every image; `smile` shows if `Smiling`."""
+"""Ranges of the factors drawn uniformly for every image; `smile` shows if `Smiling`."""
 
 RANKS = ("rank_age", "rank_grey", "rank_bald", "rank_hair", "rank_beard")
-"""Where in [0, 1] a person stands among those of the same gender and age."""
+"""Ranks in [0, 1] of a person among those of the same gender and age."""
 
 HAIR_COLOUR = ("hair_red", "hair_green", "hair_blue")
 CONSEQUENCES = ("age", "hair_grey", "baldness", "hair_length", *HAIR_COLOUR)
@@ -111,27 +111,27 @@ FACTORS: tuple[str, ...] = ("identity", *ATTRIBUTES, "hair_colour", "dyed", *NUM
 """Columns of a frame of factors."""
 
 YOUNG, OLD = (18.0, 38.0), (54.0, 82.0)
-"""Ages in years; nobody is between them, so that `Young` can be seen."""
+"""Ages in years; the gap between them makes `Young` visible."""
 
 MALE, ELDERLY, WEARERS, BEARDED = 0.5, 0.4, 0.35, 0.5
 """Shares of identities (of the last, of men)."""
 WORN, BORROWED = 0.95, 0.03
-"""How often those who wear glasses have them on, and those who do not."""
+"""How often wearers of glasses have them on, and others do."""
 CHANGED_BEARD, DYED, NEVER_GREY = 0.08, 0.3, 0.1
-"""How often a man's beard is not as usual and young hair is dyed, and who keeps its colour."""
+"""How often a man's beard is not as usual, young hair is dyed, and hair never turns grey."""
 OTHER_AGE = 0.25
-"""How often a person is seen at the age that is not the usual one: young or old."""
+"""How often a person is seen at the less usual age, young or old."""
 
 CHUNK = 32
-"""Images computed together: few enough for their arrays to stay in the processor's cache."""
+"""Images per batch: few enough for their arrays to stay in the processor's cache."""
 
 
 def sample_people(count: int, seed: int, identities: int = 400, first: int = 0) -> pd.DataFrame:
     """Draw the factors of `count` images of `identities` people, with the columns `FACTORS`.
 
-    Identities are numbered from `first`: other numbers are other people. An identity depends on the
+    Identities are numbered from `first`; other numbers are other people. An identity depends on the
     seed and its number alone, an image on the seed, its row, `identities` and `first`. A longer
-    frame of the same arguments starts with the shorter one. Angles are in radians, colours in
+    frame of the same arguments begins with the shorter one. Angles are in radians, colours in
     [0, 255], ages in years.
 
     Raises:
@@ -164,7 +164,7 @@ def sample_people(count: int, seed: int, identities: int = 400, first: int = 0) 
     columns["hair_colour"] = np.where(
         columns["dyed"], _hair_colour(rest[:, 13], tone), _hair_colour(own[:, 3], tone)
     )
-    # Within these years too, age and hair change a little.
+    # Age and hair change a little within these years, too.
     for i, name in enumerate(("rank_age", "rank_grey", "rank_bald", "rank_hair")):
         spread = {"rank_age": 0.3, "rank_hair": 0.1}.get(name, 0.0)
         columns[name] = (1 - spread) * own[:, 4 + i] + spread * rest[:, 14 + i]
@@ -176,7 +176,7 @@ def sample_people(count: int, seed: int, identities: int = 400, first: int = 0) 
 
 
 def _hair_colour(draw: NDArray[np.float64], tone: NDArray[np.float64]) -> NDArray[np.str_]:
-    """The colour of hair: black, or another one, of which blond and red go with light skin."""
+    """The colour of hair; blond and red go with light skin."""
     light = np.select([draw < 0.45, draw < 0.7, draw < 0.9], ["black", "brown", "blond"], "red")
     dark = np.where(draw < 0.65, "black", "brown")
     return np.where(tone > 0.3, dark, light)
@@ -203,7 +203,7 @@ def consequences(factors: pd.DataFrame) -> pd.DataFrame:
 
 
 def _coloured(frame: pd.DataFrame) -> pd.DataFrame:
-    """The factors with the colour that hair has, and whether it is black or was so before grey."""
+    """The factors with the colour of hair, and whether it is black or was before it turned grey."""
     kind = frame["hair_colour"].astype(str)
     grey = frame["hair_grey"].to_numpy(np.float64)
     own, old = (
@@ -219,9 +219,9 @@ def _coloured(frame: pd.DataFrame) -> pd.DataFrame:
 def edit(factors: pd.DataFrame, attribute: str, value: bool) -> pd.DataFrame:
     """The same scenes with one of `ATTRIBUTES` set to `value`, and what that causes.
 
-    Gender brings length of hair, beard and baldness along; age brings wrinkles, grey hair and
-    baldness; hair of another colour is as grey as before. A beard is given to men alone: women stay
-    as they are. Rows that have the value already stay as they are.
+    Gender changes length of hair, beard and baldness; age changes wrinkles, grey hair and baldness;
+    hair of another colour is as grey as before. Only men are given a beard. Rows that already have
+    the value stay as they are.
 
     Raises:
         PipelineError: another attribute, or a frame that is not one of factors.
@@ -254,7 +254,8 @@ def edit(factors: pd.DataFrame, attribute: str, value: bool) -> pd.DataFrame:
 def render_people(factors: pd.DataFrame, size: int, threads: int = 1) -> NDArray[np.uint8]:
     """Draw one image per row: (R, size, size, 3) uint8.
 
-    An image depends on its own row alone: the same bytes in any batch, order and number of threads.
+    An image depends on its own row alone: its bytes are the same in any batch and order, and for
+    any number of threads.
 
     Raises:
         PipelineError: a missing column, a number that is not finite, or a size below 16.
@@ -269,7 +270,7 @@ def render_people(factors: pd.DataFrame, size: int, threads: int = 1) -> NDArray
         name.removeprefix("face_"): np.ascontiguousarray(factors[name].to_numpy(np.float64))
         for name in (*ATTRIBUTES, *NUMBERS)
     }
-    # Alike are kept together: nothing is computed for glasses, beards or long hair nobody has.
+    # Similar people share a batch: one without glasses, beards or long hair computes none.
     yaw, glasses, beard = columns["yaw"], columns["Eyeglasses"], columns["No_Beard"]
     order = np.lexsort((yaw, columns["hair_length"] < 0.4, beard, glasses))
     chunks = [order[first : first + CHUNK] for first in range(0, len(order), CHUNK)]

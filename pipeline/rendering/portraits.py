@@ -1,8 +1,8 @@
-"""Painting of people: a chunk of images, each of its own face, back to front.
+"""Painting of people: a batch of images, each of a face of its own, from back to front.
 
 All parts of head and body are melted into one surface whose pixels know whether they are skin,
-hair, beard, neck or cloth; features are drawn on the skin in the head's own x and y, so that they
-turn with it. Numbers that vary between images are (N, 1, 1) where they meet pixels.
+hair, beard, neck or cloth. Features are drawn on the skin in the head's own x and y, and turn with
+it. Numbers that vary between images are (N, 1, 1) where they meet pixels.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ TONES = np.array(
 
 
 def draw_portrait(columns: Columns, size: int) -> Array:
-    """People: (3, N, size, size) in [0, 255]; clip colours that strong light brings above it."""
+    """People: (3, N, size, size) in [0, 255]; clip colours that strong light lifts above."""
     shift = np.stack([columns["x"], columns["y"] + LIFT], -1)
     scale = FILL * columns["scale"]
     yaw, pitch, roll = (columns[name] for name in ("yaw", "pitch", "roll"))
@@ -156,7 +156,7 @@ class _Painter:
             surface.add(replace(part, coverage=part.coverage * share), "beard", 0.06)
 
     def beard_share(self, x: Array, y: Array, z: Array, window: object) -> Array:
-        """Where a beard grows: below a line from ear to mouth, or about the mouth alone."""
+        """Where a beard grows: below a line from ear to mouth, or only around the mouth."""
         c = self.columns
         side = np.abs(x)
         mouth = scalars(-0.42 - 0.02 * c["mouth_height"])
@@ -181,7 +181,7 @@ class _Painter:
         x, y, z = self.view.points(part.window, part.depth)
         grown = self.hairline(x, y, z)
         share = ramp(grown, 1.2 * self.view.pixel)
-        # Hair grows out of the skin: it is thin at the hairline, or it would stand off the temple.
+        # Hair is thin at the hairline, or it would stick out from the temple.
         thin = scalars(t) * (1 - np.clip(5 * grown, 0, 1))
         share *= ramp(part.edge - thin, self.view.pixel)
         surface.add(replace(part, coverage=part.coverage * share), "hair", 0.03)

@@ -1,14 +1,13 @@
-"""Analytic primitives of a 2.5-D renderer: many heads at once, one array operation at a time.
+"""Analytic primitives of a 2.5-D renderer, for many heads at once.
 
 A head lives in its own frame: x to the viewer's right, y up, z forward, about one unit in radius.
-A `View` turns, scales and shifts N heads and looks at them along -z without perspective. Every
-primitive answers in closed form, for every pixel of a window: how much of the pixel it covers
-(signed distance to its edge over the pixel's width, so nothing is supersampled), how near it is,
-and its normal.
+A `View` turns, scales and shifts N heads and looks at them along -z without perspective. For every
+pixel of a window, a primitive has a closed form of the share of the pixel it covers (signed
+distance to its edge over the pixel's width, without supersampling), of its depth and its normal.
 
-Pixels are computed in float32 with additions, products, quotients, square roots and roundings
-alone. IEEE 754 fixes the result of each, so an image has the same bytes whatever batch, window or
-thread computed it.
+Pixels are computed in float32 by additions, products, quotients, square roots and roundings alone.
+IEEE 754 fixes the result of each: an image has the same bytes whatever batch, window or thread
+computes it.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ FAR = np.float32(-9)
 
 
 def scalars(values: ArrayLike) -> Array:
-    """One number per image (N,) as (N, 1, 1) float32, ready to meet pixels."""
+    """One number per image (N,) as (N, 1, 1) float32, to broadcast over pixels."""
     return np.asarray(values, dtype=np.float32).reshape(-1, 1, 1)
 
 
@@ -150,11 +149,11 @@ class View:
         )
 
     def plane(self, window: Window, z: float) -> tuple[Array, Array, Array]:
-        """Where lines of sight cross the head's plane z, which faces the viewer: x, y and depth."""
+        """Where lines of sight cross the head's plane z: x and y in the plane, and depth."""
         x, y = self.grid(window)
         turn = self.turn
         x, y = x - scalars(z * turn[:, 0, 2]), y - scalars(z * turn[:, 1, 2])
-        # The cross product of the plane's axes is its normal; nothing looks away so far.
+        # The cross product of the plane's axes is its normal; no head turns as far as the clamp.
         area = np.maximum(turn[:, 2, 2], 0.12)
         u = scalars(turn[:, 1, 1] / area) * x - scalars(turn[:, 0, 1] / area) * y
         v = scalars(turn[:, 0, 0] / area) * y - scalars(turn[:, 1, 0] / area) * x
@@ -164,8 +163,8 @@ class View:
     def window(self, centre: Scalars, reach_x: Scalars, reach_y: Scalars) -> Window | None:
         """The smallest window that holds boxes around `centre` (N, 2+) in every image, or None.
 
-        What lies outside a primitive's window is not covered by it, so that larger windows, which
-        other images of the batch may ask for, change nothing.
+        A primitive covers nothing outside its window: a larger one, which other images of the batch
+        may need, changes nothing.
         """
         middle = self.shift + self.scale[:, None] * centre[:, :2]
         reach = self.scale[:, None] * np.stack([reach_x, reach_y], -1) + 2 / self.size
@@ -180,7 +179,7 @@ class View:
 
 @dataclass(frozen=True)
 class Fragment:
-    """What a primitive shows in a window: coverage, depth towards the viewer, and a normal.
+    """A primitive in a window: coverage, depth towards the viewer, and normals.
 
     Normals are in the viewer's frame and not of unit length.
     """
@@ -248,7 +247,7 @@ def ellipsoid(
 
 @dataclass
 class Surface:
-    """The body: ellipsoids melted into one another, nearest first, before any colour.
+    """The body: ellipsoids melted into one another, before any colour.
 
     Buffers are (N, H, W). `share` holds for each named role how much of a pixel it owns.
     """
@@ -333,7 +332,7 @@ def ball(view: View, centre: Sequence[float], radius: float) -> Fragment | None:
 
 @dataclass(frozen=True)
 class Leaf:
-    """A flat thing such as an ear: its window, coverages, depth and normals.
+    """Something flat, such as an ear: its window, coverages, depth and normals.
 
     inner: coverage of its inner field, seen only from the front. along: position from root (0) to
     tip (1).
@@ -371,7 +370,7 @@ def leaf(
     full = np.linalg.norm(face)
     # A leaf's front is the side that looks forward, on either side of the head.
     front = view.point(face / (full if face[2] > 0 else -full))
-    # Edge-on the projected leaf has no area: the clamp keeps it thin instead of infinitely long.
+    # Edge-on, a leaf has no area in the picture: the clamp keeps it thin, not infinitely long.
     area = across[:, 0] * up[:, 1] - across[:, 1] * up[:, 0]
     area = np.where(area < 0, -1.0, 1.0) * np.maximum(np.abs(area), 0.12 * full)
     reach = 1.1 * np.abs(across) + 0.6 * np.abs(up)

@@ -1,4 +1,4 @@
-"""What surrounds a head in a picture: two blended background colours, and one light."""
+"""The surroundings of a head: two blended background colours, and one light."""
 
 from __future__ import annotations
 
@@ -72,14 +72,14 @@ class Light:
     def shade(self, normal: tuple[Array, Array, Array]) -> Array:
         """Brightness of a surface with unit normals."""
         facing = sum(scalars(d) * n for d, n in zip(self.direction, normal, strict=True))
-        # Light wraps a little round the edge, and the shadow is lighter above.
+        # Light wraps a little around the edge, and shadows are lighter above.
         lit = np.maximum((facing + np.float32(0.15)) / np.float32(1.15), np.float32(0))
         lit *= self.strength
         lit += self.ambient * (np.float32(1) + np.float32(0.12) * normal[1])
         return lit
 
     def glint(self) -> tuple[Array, Array]:
-        """Where on a ball the light is mirrored towards the viewer: x and y of the normal."""
+        """Where a ball mirrors the light towards the viewer: x and y of the normal."""
         x, y, z = self.direction
         x, y, z = 0.5 * x, 0.5 * y + 0.25, 0.5 * z + 0.75
         length = np.sqrt(x * x + y * y + z * z)

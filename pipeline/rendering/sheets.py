@@ -1,4 +1,7 @@
-"""Pictures of what each factor of rendered animals and people changes, for a contact sheet."""
+"""What each factor of rendered animals and people changes: rows of a contact sheet.
+
+A function is named after the format of the data set that it draws.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from pipeline.rendering.animals import RANGES, SPECIES, render_animals, sample_a
 from pipeline.rendering.people import consequences, edit, render_people, sample_people
 from pipeline.rendering.scene import BACKGROUNDS
 
-__all__ = ["factor_rows", "people_rows"]
+__all__ = ["animals_rows", "faces_rows"]
 
 SWEPT = {
     "yaw": "tiger",
@@ -28,14 +31,14 @@ SWEPT = {
     "coat_density": "tiger",
     "coat_hue": "fox",
 }
-"""Factors that go from one end of their range to the other, and the animal that shows it best."""
+"""Factors swept from one end of their range to the other, and the animal that shows them best."""
 
 
-def factor_rows(size: int, seed: int, columns: int = 8) -> dict[str, NDArray[np.uint8]]:
+def animals_rows(size: int, seed: int, columns: int = 8) -> dict[str, NDArray[np.uint8]]:
     """A row of images (columns, size, size, 3) uint8 per factor, in which only that factor changes.
 
-    After the swept factors: backgrounds, the coats of other species (stylized), patches of coat
-    without shape (texture) and outlines without coat (sketch), the last two of several species.
+    After the swept factors come backgrounds, the coats of other species (stylized) and, of several
+    species, patches of coat without shape (texture) and outlines without coat (sketch).
     """
     scenes = sample_animals(columns, seed)
     rows = {}
@@ -68,15 +71,15 @@ def _alike(scenes: pd.DataFrame, species: str) -> pd.DataFrame:
 
 TURNED = ("yaw", "pitch", "roll", "scale", "x", "y",
           "light_azimuth", "light_elevation", "light_strength", "ambient", "smile")  # fmt: skip
-"""Factors of people that go from one end of their range to the other."""
+"""Factors of people swept from one end of their range to the other."""
 CLOTHES = ("cloth_red", "cloth_green", "cloth_blue")
 
 
-def people_rows(size: int, seed: int, columns: int = 8) -> dict[str, NDArray[np.uint8]]:
+def faces_rows(size: int, seed: int, columns: int = 8) -> dict[str, NDArray[np.uint8]]:
     """A row of images (columns, size, size, 3) uint8 per factor of people.
 
-    Pose, light, smile, background, clothes, age and hair change in one person; each attribute is
-    off and on in pairs of several people, with what it causes.
+    Pose, light, smile, background, clothes, age and hair change in one person. Attributes are off
+    and on, with what they cause, in pairs of several people.
     """
     scenes = _posed(sample_people(40 * columns, seed)).drop_duplicates("identity")
     plain = scenes[scenes["face_skin_tone"].between(-0.9, -0.2)]
@@ -108,7 +111,7 @@ def people_rows(size: int, seed: int, columns: int = 8) -> dict[str, NDArray[np.
 
 
 def _posed(scenes: pd.DataFrame) -> pd.DataFrame:
-    """The same people, all seen and lit alike."""
+    """The same people, all in the same pose and light."""
     still = dict.fromkeys(("pitch", "roll", "x", "y"), 0.0)
     light = {"light_azimuth": -0.6, "light_elevation": 0.5, "light_strength": 0.65}
     return scenes.assign(**still, **light, yaw=0.2, scale=1.0, ambient=0.5)

@@ -27,7 +27,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Ear:
-    """The right ear as the viewer sees it; the left is its mirror image. See `primitives.leaf`."""
+    """The ear on the viewer's right, mirrored for the left. See `primitives.leaf`."""
 
     root: Point
     tip: Point
@@ -51,7 +51,7 @@ class Horn:
 
 @dataclass(frozen=True)
 class Eye:
-    """The right eye: a ball with iris and pupil; sizes as sines of their angle on the ball."""
+    """The right eye: a ball with iris and pupil, whose sizes are sines of angles on the ball."""
 
     centre: Point
     radius: float
@@ -89,7 +89,7 @@ class Mouth:
 
 @dataclass(frozen=True)
 class Shape:
-    """A species' head. zoom and lift make it fill the picture."""
+    """The head of a species; zoom and lift make it fill the picture."""
 
     parts: tuple[Part, ...]
     ears: Ear

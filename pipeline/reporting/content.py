@@ -16,8 +16,8 @@ class Table:
     """A table: a title, column heads and rows; all columns but those in `words` hold numbers.
 
     On a page, a `folded` table opens on demand, and the rows of a `stacked` one become cards where
-    the screen is narrow. A cell may have several lines. `files`, relative to reports/, hold the
-    same table.
+    the screen is narrow. A cell may have several lines. `files`, relative to reports/<scale>/, hold
+    the same numbers.
     """
 
     title: str
@@ -38,7 +38,11 @@ class Table:
 class Image:
     """A figure: its file without suffix, and the words around it.
 
-    The file is relative to reports/; in `captions`, to the folder of its evaluation.
+    An experiment names its files by stem, relative to its own folder of figures.
+
+    Attributes:
+        caption: what is shown, then what to look for; at most 60 words.
+        description: the picture in words, for readers who cannot see it.
     """
 
     stem: str
@@ -49,8 +53,12 @@ class Image:
 
 @dataclass(frozen=True)
 class Part:
-    """What one evaluation contributes: its facts, its figures, then its tables."""
+    """What one experiment contributes: its facts, its figures, then its tables.
 
+    A part with a `title` begins with it as a heading.
+    """
+
+    title: str = ""
     facts: Sequence[Fact] = ()
     images: Sequence[Image] = ()
     tables: Sequence[Table] = ()
@@ -58,7 +66,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Section:
-    """What the report says about one scale; the facts of all parts stand at its beginning."""
+    """What the report says about one scale. It begins with the facts of all parts."""
 
     scale: str
     note: str
@@ -75,8 +83,8 @@ class Section:
 class Report:
     """The whole report.
 
-    `inspected` tells which layer the report on one layer is about, and is empty if there is none;
-    `inspection` is that report's file, relative to reports/.
+    `inspected` is the layer that the report on one layer is about, empty if there is none, and
+    `inspection` that report's file, relative to reports/.
     """
 
     title: str

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import PipelineError
+from pipeline.reporting.render import render
 from pipeline.rounding import rounded
 
 __all__ = ["NUMBERS", "inspection_metrics", "write_inspection"]
@@ -14,13 +15,13 @@ __all__ = ["NUMBERS", "inspection_metrics", "write_inspection"]
 
 @dataclass(frozen=True)
 class Number:
-    """A line of the report.
+    """A row of the report's table.
 
     Attributes:
         name: what the number is called.
-        key: its key in the metrics; `<key>_se` is its standard error, where there is one.
-        digits: decimals it is printed with.
-        reading: a sentence that says how to read it, with other metrics in braces.
+        key: its key in the metrics; `<key>_se` is its standard error, if it has one.
+        digits: decimals.
+        reading: how to read it, with other metrics in braces.
     """
 
     name: str
@@ -31,10 +32,10 @@ class Number:
 
 NUMBERS: Sequence[Number] = (
     Number(
-        "Share of the variance of z̄ that v explains (Eq. 19)",
+        "Share of the variance of z̄ explained by v (Eq. 19)",
         "explained_by_v",
         3,
-        "Near 0 the layer fixes the image, near 1 it has thrown nearly everything away.",
+        "Near 0 the layer determines the image; near 1 it has discarded almost everything.",
     ),
     Number(
         "Variance of samples per pixel",
@@ -47,72 +48,57 @@ NUMBERS: Sequence[Number] = (
         "Faithfulness",
         "faithfulness",
         3,
-        "Whether the network finds its own z again in samples: the cosine with z is "
-        "{cosine_samples} for samples, {cosine_other} for other images (faithfulness 0) and "
-        "{cosine_reconstruction} for D(E(x)) (faithfulness 1).",
+        "Whether samples, re-encoded, still have the z they were drawn for: its cosine is "
+        "{cosine_samples} with samples, {cosine_other} with other images (faithfulness 0) and "
+        "{cosine_reconstruction} with D(E(x)) (faithfulness 1).",
     ),
     Number(
         "Samples with the class of their input",
         "class_agreement",
         3,
-        "The share for which the network predicts what it predicts for the input; "
-        "{class_agreement_reconstruction} for D(E(x)), which shows what the decoder costs, and "
+        "Share of samples that get the class the network predicts for the input; "
+        "{class_agreement_reconstruction} for D(E(x)), which is what the decoder costs, and "
         "{class_agreement_other} for other images, which is chance.",
     ),
     Number(
         "Nearest training image of the input's class",
         "nearest_same_label",
         3,
-        "Near 1 where z tells the data set's classes apart.",
+        "Near 1 if z separates the classes of the data set.",
     ),
     Number(
         "Negative log-likelihood per dimension of z̄, in nats",
         "nll_per_dimension",
         3,
-        "-log p(z̄ given z) / N of all test images (Eq. 3): lower is better, and between layers of "
-        "one data set lower means that z says more about the image.",
+        "-log p(z̄|z) / N of all test images (Eq. 3); lower is better. Between layers of one data "
+        "set, lower means that z says more about the image.",
     ),
     Number(
         "Mean of |v|² / N on test images",
         "v_square_mean",
         3,
-        "1 where the v of images follow the normal prior that samples are drawn from; far above 1, "
-        "t has overfitted, and samples vary less than the images that the layer confuses.",
+        "1 if the v of images follow the normal prior that samples are drawn from. Far above 1, t "
+        "has overfitted, and samples vary less than the images that the layer confuses.",
     ),
     Number(
         "Distance of samples to training images",
         "distance_ratio",
         3,
-        "In z̄, to the nearest training image, relative to unseen images: near 0 samples would be "
-        "copies, near 1 they are as new as test images.",
+        "Distance of z̄ to the nearest training image, relative to unseen images: near 0 samples "
+        "are copies, near 1 they are as new as test images.",
     ),
 )
-"""What the report lists, in this order."""
-
-CAPTIONS = {
-    "samples": "**Samples of the representation.** Each row: a test image, the autoencoder's "
-    "D(E(x)), and samples D(t⁻¹(v given z)), which share the input's z; a column shares one v. "
-    "What stays the same along a row is what the layer holds; what changes, it has become "
-    "invariant to. What D(E(x)) lacks, no sample can show.{framed}",
-    "variance": "**Where the layer leaves the image open (as Fig. 3).** Mean of {samples} samples "
-    "of each input, and their variance at each pixel, for images in [0, 1], mean of the colour "
-    "channels; all maps have the same colours, by the square root of the variance.",
-    "nearest": "**What the layer takes for similar, and whether samples are copies.** The training "
-    "images whose z has the largest cosine with the input's, nearest first; framed: another class "
-    "than the input's. At the right the first sample, and the training image whose z̄ is nearest to "
-    "it.",
-}
-FRAMED = " Framed: the network predicts another class than for the input."
+"""The rows of the report's table, in order."""
 
 
 def inspection_metrics(
     about: Mapping[str, Any], shape: Sequence[int], numbers: Mapping[str, float | None]
 ) -> dict[str, Any]:
-    """What reports/inspect/metrics.json holds: the same keys for every layer, and no lists.
+    """The content of reports/inspect/metrics.json: the same keys for every layer, and no lists.
 
     Args:
-        about: network, layer, dataset, step, scale, seed; inputs and samples, the sizes that
-            `inspect_layer` was called with, and samples_read, its columns.
+        about: network, layer, dataset, published, step, scale, seed; inputs and samples, the sizes
+            that `inspect_layer` was called with, and samples_read, its columns.
         shape: of z, without the batch.
         numbers: those of `inspect_layer`; kept to six significant digits.
     """
@@ -128,65 +114,29 @@ def write_inspection(metrics: Mapping[str, Any]) -> str:
 
     Raises PipelineError if a number is missing.
     """
+    names = ("network", "layer", "dataset", "scale", "seed", "inputs", "samples", "samples_read")
     try:
-        return _write(metrics)
+        size, shape = f"{metrics['z_dimensions']:,} numbers", str(metrics["z_shape"])
+        trained = f"after {metrics['step']:,} training steps"
+        content = {name: metrics[name] for name in (*names, "z_bar_dimensions")} | {
+            "state": "with its published weights" if metrics["published"] else trained,
+            "shape": f"{shape} = {size}" if " " in shape else size,
+            "has_classes": metrics["class_agreement"] is not None,
+            "rows": [
+                _row(number, metrics) for number in NUMBERS if metrics[number.key] is not None
+            ],
+        }
     except KeyError as error:
         raise PipelineError(
             f"the metrics of the inspected layer lack {error}: run `dvc repro -f inspect`."
         ) from error
+    return render("inspect.md.j2", **content)
 
 
-def _write(metrics: Mapping[str, Any]) -> str:
-    network, layer = metrics["network"], metrics["layer"]
-    has_classes = metrics["class_agreement"] is not None
-    state = f"after {metrics['step']:,} training steps"
-    if metrics["published"]:
-        state = "with its published weights"
-    size, shape = f"{metrics['z_dimensions']:,} numbers", str(metrics["z_shape"])
-    lines = [
-        f"# What {layer} of {network} holds",
-        "",
-        f"z = Φ(x) is the output of the layer {layer} of {network} {state}: "
-        f"{f'{shape} = {size}' if ' ' in shape else size}. "
-        f"z̄ = E(x) has {metrics['z_bar_dimensions']:,}. "
-        f"Data set {metrics['dataset']}, scale {metrics['scale']}, seed {metrics['seed']}; "
-        f"measured on {metrics['inputs']} test images × {metrics['samples']} samples, of which the "
-        f"network reads {metrics['samples_read']} again.",
-        "",
-    ]
-    for name, caption in CAPTIONS.items():
-        words = caption.format(samples=metrics["samples"], framed=FRAMED if has_classes else "")
-        lines += [f"![{_alternative(caption)}](figures/{name}.png)", "", words, ""]
-    lines += ["| number | value | how to read it |", "| --- | ---: | --- |"]
-    for number in NUMBERS:
-        value = metrics[number.key]
-        if value is None:
-            continue
-        text = f"{value:.{number.digits}f}"
-        if f"{number.key}_se" in metrics:
-            text += f" ± {metrics[f'{number.key}_se']:.{number.digits}f}"
-        shown = {key: _short(entry) for key, entry in metrics.items()}
-        name = number.name.replace("|", "\\|")
-        lines.append(f"| {name} | {text} | {number.reading.format(**shown)} |")
-    lines += [
-        "",
-        "± is one standard error over inputs (over inputs and v for Eq. 19): it does not tell how "
-        "another training would differ.",
-    ]
-    if not has_classes:
-        lines += ["", f"{network} predicts no classes, so none are compared."]
-    lines += [
-        "",
-        "Written by the stage `inspect` from [metrics.json](metrics.json). Another layer: "
-        "`dvc exp run -S network=… -S layer=… inspect`; several side by side: `dvc exp show`.",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _alternative(caption: str) -> str:
-    """The bold beginning of a caption, for those who cannot see the figure."""
-    return caption.split("**")[1].rstrip(".")
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+def _row(number: Number, metrics: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Name, value ± standard error, and how to read it."""
+    value = f"{metrics[number.key]:.{number.digits}f}"
+    if f"{number.key}_se" in metrics:
+        value += f" ± {metrics[f'{number.key}_se']:.{number.digits}f}"
+    shown = {key: f"{n:.3g}" if isinstance(n, float) else n for key, n in metrics.items()}
+    return number.name, value, number.reading.format(**shown)

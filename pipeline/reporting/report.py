@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipeline import paths
 from pipeline.errors import PipelineError
-from pipeline.reporting.captions import FIGURES
-from pipeline.reporting.content import Image, Part, Report, Section
-from pipeline.reporting.markdown import to_markdown
-from pipeline.reporting.page import to_page
-from pipeline.reporting.parts.cost import cost_part
-from pipeline.reporting.parts.fig3 import fig3_part, figs10_part
-from pipeline.reporting.parts.fig4 import fig4_part
-from pipeline.reporting.parts.fig5 import fig5_part
-from pipeline.reporting.parts.fig6 import fig6_part
-from pipeline.reporting.parts.fig7 import fig7_part
-from pipeline.reporting.parts.table1 import table1_part
-from pipeline.reporting.results import evaluated, linked, measured, require
-from pipeline.reporting.verdicts import JUDGES, claims_table
+from pipeline.reporting.content import Part, Report, Section, Table
+from pipeline.reporting.costs import cost_part
+from pipeline.reporting.experiment import Experiment
+from pipeline.reporting.render import render
+from pipeline.reporting.results import evaluated, linked, linked_image, measured, require
+from pipeline.reporting.sheets import sheets_part
+from pipeline.reporting.tables import SUFFIXES, TextTable, cell_texts
+from pipeline.reporting.verdicts import claims_table
 from pipeline.storage import read_json, write_text
 
-__all__ = ["PARTS", "write_report"]
+__all__ = ["write_report"]
 
 TITLE = "Making Sense of CNNs: report"
 LEAD = (
@@ -33,39 +28,36 @@ LEAD = (
 )
 
 SCALES = {
-    "paper": "The papers' data, architectures and step counts.",
-    "gpu": "Numbers at this scale check the paper's claims. They do not reproduce its numbers, "
-    "which were measured on other data.",
-    "laptop": "Numbers at this scale check the paper's claims. They do not reproduce its numbers, "
-    "which were measured with more data, larger networks and longer training.",
-    "smoke": "A test of the pipeline. Nothing here is trained long enough to mean anything.",
+    "paper": "The paper's data, architectures and step counts.",
+    "gpu": "This scale checks the paper's claims on other data. It does not reproduce the paper's "
+    "numbers.",
+    "laptop": "This scale checks the paper's claims. It does not reproduce the paper's numbers, "
+    "which come from more data, larger networks and longer training.",
+    "smoke": "A test of the pipeline. Nothing is trained long enough for its numbers to mean "
+    "anything.",
 }
-"""In the order of the report: what is to be said of each scale."""
-
-PARTS: Mapping[str, Callable[[Path, str], Part]] = {
-    "table1": table1_part,
-    "fig3": fig3_part,
-    "figs10": figs10_part,
-    "fig4": fig4_part,
-    "fig5": fig5_part,
-    "fig6": fig6_part,
-    "fig7": fig7_part,
-}
-"""The facts and tables of each evaluation; the other items of FIGURES are data sets."""
+"""What to say about each scale, in the order of the report; other scales follow."""
 
 
-def write_report(root: Path) -> None:
-    """Write reports/README.md and reports/index.html over all scales that have claims.
+def write_report(root: Path, experiments: Mapping[str, Experiment]) -> None:
+    """Write reports/README.md and reports/index.html about all scales that have claims.
 
-    Raises PipelineError if no scale has been run or a part of one is missing.
+    Args:
+        root: the folder that contains reports/.
+        experiments: by name, in the order of the report.
+
+    Raises:
+        PipelineError: no scale has been run, or a file or number of one is missing.
     """
-    present = [scale for scale in SCALES if (root / paths.claims(scale)).exists()]
-    if not present:
+    found = sorted(path.parent.name for path in root.glob(str(paths.claims("*"))))
+    if not found:
         raise PipelineError("no scale has been run yet: run `dvc repro` first.")
-    sections = [_section(root, scale) for scale in present]
+    scales = [scale for scale in SCALES if scale in found]
+    scales += [scale for scale in found if scale not in SCALES]
+    sections = [_section(root, scale, experiments) for scale in scales]
     inspection = linked(paths.inspection() / "README.md")
     report = Report(TITLE, LEAD, sections, _inspected(root), inspection)
-    texts = {"README.md": to_markdown(report), "index.html": to_page(report)}
+    texts = {name: render(f"{name}.j2", report=report) for name in ("README.md", "index.html")}
     for name, text in texts.items():
         write_text(root / "reports" / name, text)
 
@@ -76,46 +68,52 @@ def _inspected(root: Path) -> str:
     if not (folder / "README.md").exists():
         return ""
     numbers = read_json(folder / "metrics.json")
-    return f"the layer {numbers['layer']} of {numbers['network']}, scale {numbers['scale']}"
+    return f"layer {numbers['layer']} of {numbers['network']}, scale {numbers['scale']}"
 
 
-def _section(root: Path, scale: str) -> Section:
+def _section(root: Path, scale: str, experiments: Mapping[str, Experiment]) -> Section:
     with measured(root, scale, paths.claims(scale), "claims") as rows:
         stages = {row["stage"] for row in rows}
+        # An experiment that is there without claims was run as well.
+        present = {
+            name: experiment
+            for name, experiment in experiments.items()
+            if f"measure-{name}" in stages or (root / paths.metrics(scale, name)).exists()
+        }
         held = sum(bool(row["holds"]) for row in rows)
-        claims = claims_table(rows, _evaluators(root, scale, stages))
-    parts = []
-    for item in FIGURES:
-        if item in PARTS and f"evaluate@{item}" not in stages:
-            continue
-        images = _images(root, scale, item)
-        part = PARTS[item](root, scale) if item in PARTS else Part()
-        parts.append(replace(part, images=images))
-    if (root / paths.costs(scale)).exists():
-        # Costs are no outs of a stage: a checkout has them only if they were committed with it.
-        parts.append(cost_part(root, scale))
-    return Section(scale, SCALES[scale], f"{held} of {len(rows)} claims hold", claims, parts)
+        parts, readings = [], []
+        for name, experiment in present.items():
+            with evaluated(root, scale, name) as numbers:
+                parts.append(_part(root, scale, name, experiment, numbers))
+                if experiment.judge is not None:
+                    readings.append(experiment.judge(numbers))
+        claims = claims_table(rows, list(present.values()), readings)
+    parts += [sheets_part(root, scale), cost_part(root, scale)]
+    return Section(
+        scale, SCALES.get(scale, ""), f"{held} of {len(rows)} claims hold", claims, parts
+    )
 
 
-def _evaluators(root: Path, scale: str, stages: set[str]) -> dict[str, Mapping[str, Any]]:
-    """How well the evaluators read, by the figure that tells it."""
-    found = {}
-    for item in JUDGES:
-        if f"evaluate@{item}" in stages:
-            with evaluated(root, scale, item) as numbers:
-                found[item] = numbers["evaluator"]
-    return found
+def _part(
+    root: Path, scale: str, name: str, experiment: Experiment, numbers: Mapping[str, Any]
+) -> Part:
+    folder, stage = paths.figures(scale, name), f"draw@{name}"
+    images = [linked_image(root, scale, folder, image, stage) for image in experiment.figures]
+    tables = [
+        _table_of_files(root, scale, folder / stem, table, stage)
+        for stem, table in experiment.files(numbers).items()
+    ]
+    for table in experiment.tables(numbers):
+        files = [paths.reports(scale) / file for file in table.files]
+        tables.append(replace(table, files=[linked(file) for file in files]))
+    return Part(facts=experiment.facts(numbers), images=images, tables=tables)
 
 
-def _images(root: Path, scale: str, item: str) -> list[Image]:
-    """The figures of an evaluation, or those of a data set that were drawn."""
-    folder = paths.figures(scale, item)
-    stage = f"plot@{item}" if item in PARTS else f"plot_data@{item}"
-    images = []
-    for image in FIGURES[item]:
-        if item not in PARTS and not (root / folder / f"{image.stem}.png").exists():
-            continue  # no claim rests on it
-        for suffix in ("png", "pdf"):
-            require(root, scale, folder / f"{image.stem}.{suffix}", stage)
-        images.append(replace(image, stem=linked(folder / image.stem)))
-    return images
+def _table_of_files(root: Path, scale: str, stem: Path, table: TextTable, stage: str) -> Table:
+    """A table that `draw` has written as files, too."""
+    files = {suffix: stem.with_name(f"{stem.name}.{suffix}") for suffix in SUFFIXES}
+    for file in files.values():
+        require(root, scale, file, stage)
+    links = [linked(files[suffix]) for suffix in ("csv", "tex")]
+    note = " ".join(table.notes)
+    return Table(table.title, table.head, cell_texts(table), note, stacked=True, files=links)

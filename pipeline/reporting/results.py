@@ -1,21 +1,23 @@
-"""Results of a scale, read so that an error names the stage that should have made what lacks."""
+"""Results of a scale. If one is missing, the error names the stage that makes it."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipeline import paths
 from pipeline.errors import PipelineError
+from pipeline.reporting.content import Image
 from pipeline.storage import read_json
 
-__all__ = ["evaluated", "linked", "measured", "require"]
+__all__ = ["evaluated", "linked", "linked_image", "measured", "require"]
 
 
 def require(root: Path, scale: str, path: Path, stage: str) -> None:
-    """Raise PipelineError, which names the stage, if it has not written the file."""
+    """Raise PipelineError, which names the stage, unless the stage has written the file."""
     if not (root / path).exists():
         raise PipelineError(
             f"{path.name} of scale {scale} is missing: run `dvc repro -f {stage}` at this scale."
@@ -39,10 +41,20 @@ def measured(root: Path, scale: str, path: Path, stage: str) -> Iterator[Any]:
 
 
 def evaluated(root: Path, scale: str, item: str) -> contextlib.AbstractContextManager[Any]:
-    """The numbers of an evaluation, as `measured` gives them."""
-    return measured(root, scale, paths.metrics(scale, item), f"evaluate@{item}")
+    """The numbers of an experiment, as `measured` gives them."""
+    return measured(root, scale, paths.metrics(scale, item), f"measure-{item}")
 
 
 def linked(path: Path) -> str:
     """A path as the report, which lies in reports/, refers to it."""
     return path.relative_to("reports").as_posix()
+
+
+def linked_image(root: Path, scale: str, folder: Path, image: Image, stage: str) -> Image:
+    """The image with its file as the report refers to it.
+
+    Raises PipelineError, which names the stage, unless it is there as PNG and PDF.
+    """
+    for suffix in ("png", "pdf"):
+        require(root, scale, folder / f"{image.stem}.{suffix}", stage)
+    return replace(image, stem=linked(folder / image.stem))

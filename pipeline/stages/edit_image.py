@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 
 from pipeline.cli import report_errors
+from pipeline.config.files import load_run
+from pipeline.drawing.drawing import write_figure
+from pipeline.drawing.strip import draw_strip
 from pipeline.errors import PipelineError
 from pipeline.evaluation.edit_image import Editor, EditRequest, edit_strip
-from pipeline.figures.drawing import write_figure
-from pipeline.figures.strip import draw_strip
-from pipeline.params import load_params
-from pipeline.runtime import prepare_runtime
+from pipeline.runtime.device import available_cores, prepare_runtime
 
 EXAMPLES = """\
 examples, in the repository's root:
@@ -17,22 +17,23 @@ examples, in the repository's root:
   python -m pipeline.stages.edit_image me.png --factor Smiling --along -1 1 --steps 7
 
 The factors are those of train_semantic in scales/<scale>.yaml, and `residual`. The models have
-seen rendered people, or CelebA at scale paper: other images are reconstructed as far as that goes.
+seen rendered people, or CelebA at scale paper, and reconstruct other images less well.
 """
 
 
 def edit_image(request: EditRequest, dataset: str) -> None:
     """Write the input, its reconstruction and the edits as one labelled picture."""
-    params = load_params()
-    known = list(params.settings.train_autoencoder)  # generated images have none of their own
-    if dataset not in known:
-        raise PipelineError(f"there is no data set {dataset!r}: use one of {', '.join(known)}.")
+    run = load_run()
+    if dataset not in run.datasets:  # generated images have no encoder
+        known = ", ".join(run.datasets)
+        raise PipelineError(f"there is no data set {dataset!r}: use one of {known}.")
     request.check()
-    device = prepare_runtime(params.device, params.threads, params.seed)
+    threads = available_cores() if run.threads == "auto" else run.threads
+    device = prepare_runtime(run.device, threads, run.seed)
     strip = edit_strip(Editor.load(dataset, device), request)
-    # matplotlib reads what stands between two dollars as a formula.
+    # matplotlib reads text between two dollars as a formula.
     words = [dataset, request.image.name.replace("$", r"\$"), request.factor]
-    figure = draw_strip(strip, words, {"scale": params.scale, "seed": params.seed})
+    figure = draw_strip(strip, words, {"scale": run.scale, "seed": run.seed})
     write_figure(figure, request.out)
     print(f"Written: {request.out}")
 
@@ -46,7 +47,7 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("image", type=Path, help="the image; the square in its middle is used")
+    add("image", type=Path, help="the image, of which the central square is used")
     add("--factor", required=True, help="the factor of e to change, such as Smiling")
     add("--donor", type=Path, metavar="IMAGE", help="give the image the factor of this one")
     add(

@@ -2,66 +2,47 @@
 
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import torch
 
 from pipeline import paths
 from pipeline.cli import run_stage
-from pipeline.datasets.carnivores import IMAGENET_CLASS, IMAGENET_CLASSES
-from pipeline.datasets.features import save_posterior
-from pipeline.datasets.generated import draw_images, input_images
+from pipeline.config.rows import GENERATED
+from pipeline.config.settings import GenerateSettings
+from pipeline.datasets.fingerprint import fingerprint, model_files
+from pipeline.datasets.generated import (
+    ImageGenerator,
+    input_images,
+    species_names,
+    write_generated,
+)
 from pipeline.datasets.images import ImageSet
-from pipeline.datasets.splits import SPLITS
+from pipeline.datasets.splits import SPLITS, data_files
 from pipeline.models.generator import load_latent_generator
-from pipeline.params import Params
-from pipeline.storage import new_array, new_folder, write_parquet
+from pipeline.storage import new_folder, write_json
+from pipeline.task import Task
 
 
-def generate(params: Params, item: str, device: torch.device) -> None:
+def generate(task: Task[GenerateSettings], device: torch.device) -> None:
     """Generate the images that t of Fig. 6 is trained on, and prepare its inputs."""
-    settings = params.settings.generate[item]
-    model = load_latent_generator(paths.autoencoder("generated")).to(device)
-    held_out = ImageSet.load(paths.prepared(item), "test")
-    nothing = torch.zeros(1, model.generator.noise, device=device)
-    size = model.generator(nothing, model.generator.embed(nothing[:, 0])).shape[-1]
-    stimuli = Path(settings.stimuli) if settings.stimuli else None
-    inputs, shown = input_images(
-        held_out, settings.inputs, size, params.seed, params.threads, stimuli
+    settings, autoencoder = task.settings, paths.autoencoder(GENERATED)
+    model = load_latent_generator(autoencoder).to(device)
+    g = model.generator
+    source = ImageGenerator(
+        lambda noise, labels: g(noise, g.embed(labels)), model.encode, g.noise, g.classes, device
     )
-    if model.generator.classes == IMAGENET_CLASSES:  # published weights have ImageNet's numbers
-        species = {label: name for name, label in IMAGENET_CLASS.items()}
-    else:
-        species = held_out.truth.groupby("label")["species"].first().to_dict()
+    held_out = ImageSet.load(paths.prepared(task.item), "test")
+    stimuli = Path(settings.stimuli) if settings.stimuli else None
+    inputs = input_images(
+        held_out, settings.inputs, source.size(), task.seed, task.threads, stimuli
+    )
     counts = {split: getattr(settings, split) for split in SPLITS}
-    generator = torch.Generator().manual_seed(params.seed)
-    total = sum(counts.values())
-    with (
-        new_folder(paths.prepared("generated")) as folder,
-        new_folder(paths.posteriors("generated")) as encoded,
-    ):
-        shape = (total + len(inputs), size, size, 3)
-        pixels = new_array(folder / "images.npy", shape, np.uint8)
-        frames, first = [], 0
-        for split, count in counts.items():
-            labels, posterior = draw_images(
-                lambda z, c: model.generator(z, model.generator.embed(c)),
-                model.encode,
-                pixels[first : first + count],
-                noise=model.generator.noise,
-                classes=model.generator.classes,
-                generator=generator,
-                device=device,
-            )
-            save_posterior(encoded, split, posterior)
-            names = [str(species.get(label, label)) for label in labels.tolist()]
-            frames.append(pd.DataFrame({"split": split, "label": labels.numpy(), "species": names}))
-            first += count
-        pixels[first:] = inputs
-        pixels.flush()
-        frames.append(shown.assign(split="inputs", label=np.int64(-1)))
-        write_parquet(folder / "ground_truth.parquet", pd.concat(frames, ignore_index=True))
+    names = species_names(held_out, source.classes)
+    prepared = paths.prepared(GENERATED)
+    with new_folder(prepared) as folder, new_folder(paths.posteriors(GENERATED)) as encoded:
+        write_generated(folder, encoded, source, counts, names, inputs, task.seed)
+        made_of = fingerprint(data_files(folder), prepared) | fingerprint(model_files(autoencoder))
+        write_json(encoded / "config.json", made_of)
 
 
 if __name__ == "__main__":
-    run_stage("generate", generate)
+    run_stage("generate", generate, GenerateSettings)

@@ -4,61 +4,60 @@ import torch
 
 from pipeline import paths
 from pipeline.cli import run_stage
+from pipeline.config.rows import GENERATED, layer_name
+from pipeline.config.settings import InspectSettings
 from pipeline.datasets.features import load_posterior, load_representations
 from pipeline.datasets.fingerprint import check_fingerprint
 from pipeline.datasets.splits import load_split
+from pipeline.drawing.drawing import save_figure
+from pipeline.drawing.inspect import FIGURES
 from pipeline.evaluation.inspect_layer import InspectedLayer, Split, inspect_layer
-from pipeline.figures.drawing import save_figure
-from pipeline.figures.inspect import FIGURES
+from pipeline.models.cinn import load_cinn
 from pipeline.models.generator import load_latent_generator
-from pipeline.models.loading import load_autoencoder, load_cinn
+from pipeline.models.image_autoencoder import load_autoencoder
+from pipeline.networks.card import load_card
 from pipeline.networks.loading import load_network
-from pipeline.params import Params
 from pipeline.reporting.inspection import inspection_metrics, write_inspection
-from pipeline.storage import new_folder, read_arrays, read_json, write_json, write_npz, write_text
+from pipeline.storage import new_folder, read_json, write_json, write_npz, write_text
+from pipeline.task import Task
 
 
-def inspect(params: Params, device: torch.device) -> None:
-    """Sample, measure and draw what one layer holds, and what it has become invariant to."""
-    settings, key = params.settings.inspect, read_json(paths.choice())["key"]
-    row = params.layers[key]
-    network = params.features[row.features].network
-    check_fingerprint(read_json(paths.fingerprint(row.features)))
-    features, trained = paths.representations(row.features, key), paths.cinn(row.features, key)
-    config = read_json(trained / "config.json")
+def inspect(task: Task[InspectSettings], device: torch.device) -> None:
+    """Sample, measure and draw what one layer represents, and what it is invariant to."""
+    ((key, row),) = task.rows.layers.items()
+    settings, folder, network = task.settings, paths.cinn(key), paths.network(row.network)
+    check_fingerprint(read_json(paths.posteriors(row.dataset) / "config.json"))
+    config, made = read_json(folder / "config.json"), read_json(network / "config.json")
     step = config["steps"][-1]
-    splits = {
-        name: Split(
+    train, test = (
+        Split(
             load_split(paths.prepared(row.dataset), name),
-            load_representations(features, step, name),
+            load_representations(paths.features(key), step, name),
             load_posterior(paths.posteriors(row.dataset), name),
         )
         for name in ("train", "test")
-    }
-    made = read_json(paths.network(network) / "config.json")
-    load = load_latent_generator if row.dataset == "generated" else load_autoencoder
+    )
+    load = load_latent_generator if row.dataset == GENERATED else load_autoencoder
     layer = InspectedLayer(
-        load_network(paths.network(network), device),
+        load_network(network, device),
         row.module,
-        "classes" in made["arguments"],
+        load_card(made["build"]).objective == "classes",
         load(paths.autoencoder(row.dataset)).to(device),
-        load_cinn(config["model"], paths.checkpoint_file(trained, step)).to(device),
+        load_cinn(config["model"], paths.checkpoint_file(folder, step)).to(device),
     )
-    arrays, numbers = inspect_layer(
-        layer, splits["train"], splits["test"], **vars(settings), seed=params.seed
-    )
-    about: dict[str, object] = {"network": network, "layer": row.layer, "dataset": row.dataset}
-    about |= {"published": made["published"], "step": step, "scale": params.scale}
-    about |= {"seed": params.seed, "inputs": settings.inputs}
+    arrays, numbers = inspect_layer(layer, train, test, **vars(settings), seed=task.seed)
+    about: dict[str, object] = {"network": row.network, "layer": layer_name(key)}
+    about |= {"dataset": row.dataset, "published": made["published"], "step": step}
+    about |= {"scale": task.scale, "seed": task.seed, "inputs": settings.inputs}
     about |= {"samples": settings.samples, "samples_read": settings.columns}
     metrics = inspection_metrics(about, config["model"]["shape"], numbers)
     write_npz(paths.evaluations("inspect"), **arrays)
-    with new_folder(paths.inspection() / "figures") as folder:
+    with new_folder(paths.inspection() / "figures") as figures:
         for name, draw in FIGURES.items():
-            save_figure(draw(read_arrays(paths.evaluations("inspect")), metrics), folder / name)
+            save_figure(draw(arrays, metrics), figures / name)
     write_json(paths.inspection() / "metrics.json", metrics)
     write_text(paths.inspection() / "README.md", write_inspection(metrics))
 
 
 if __name__ == "__main__":
-    run_stage("inspect", inspect, items=None)
+    run_stage("inspect", inspect, InspectSettings)

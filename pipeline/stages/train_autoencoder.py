@@ -7,43 +7,34 @@ import torch
 
 from pipeline import paths
 from pipeline.cli import run_stage
+from pipeline.config.rows import Rows
+from pipeline.config.settings import TrainAutoencoderSettings, TrainDigitsAutoencoderSettings
 from pipeline.datasets.images import Mixture, Pixels
 from pipeline.datasets.splits import data_files, load_split
-from pipeline.params import Params, TrainDigitsAutoencoderParams
-from pipeline.runtime import make_fabric
-from pipeline.storage import new_folder, write_json, write_safetensors
+from pipeline.task import Task
 from pipeline.training.autoencoder import train_digits_autoencoder
-from pipeline.training.checkpoints import open_checkpoints
 from pipeline.training.image_autoencoder import train_image_autoencoder
-from pipeline.training.log import TrainingLog
+from pipeline.training.run import TrainingRun
+
+Settings = TrainAutoencoderSettings | TrainDigitsAutoencoderSettings
 
 
-def train_autoencoder(params: Params, item: str, device: torch.device) -> None:
+def train_autoencoder(task: Task[Settings], device: torch.device) -> None:
     """Train the autoencoder of a data set, or of two."""
-    settings = params.settings.train_autoencoder[item]
-    both = dict.fromkeys((item, params.datasets[item].together_with))  # once, if it is the same
-    folders = [paths.prepared(name) for name in both]
+    settings, row = task.settings, task.rows.datasets[task.item]
+    names = dict.fromkeys((task.item, row.autoencoder_data))  # once, if they are the same
+    folders = [paths.prepared(name) for name in names]
     inputs = [file for folder in folders for file in data_files(folder)]
-    checkpoints = open_checkpoints("train_autoencoder", item, (settings, params.seed), inputs)
-    log = paths.training(params.scale, "train_autoencoder", item)
-    digits = isinstance(settings, TrainDigitsAutoencoderParams)
-    rests = not digits and settings.discriminator_start > 0  # the discriminator, until it begins
+    digits = isinstance(settings, TrainDigitsAutoencoderSettings)
     train: Any = train_digits_autoencoder if digits else train_image_autoencoder
-    model, validation = train(
-        _images(folders, "train"),
-        _images(folders, "validation"),
-        settings,
-        seed=params.seed,
-        fabric=make_fabric(device, mixed=True, alternating=rests),
-        checkpoints=checkpoints,
-        log=TrainingLog(log.parent, log.name),
-    )
-    with new_folder(paths.autoencoder(item)) as folder:
-        write_safetensors(folder / "model.safetensors", model.state_dict())
-        write_json(folder / "config.json", model.arguments)
-        write_json(folder / "training.json", {"updates": settings.steps})
-    write_json(paths.metrics(params.scale, f"train_autoencoder-{item}"), validation)
-    checkpoints.clear()
+    # Until it begins, the discriminator has no gradient.
+    alternating = getattr(settings, "discriminator_start", 0) > 0
+    with TrainingRun.open(task, device, inputs, mixed=True, alternating=alternating) as run:
+        splits = (_images(folders, split) for split in ("train", "validation"))
+        model, metrics = train(*splits, settings, run)
+        training = {"steps": settings.steps}
+        run.save_model(paths.autoencoder(task.item), model, model.arguments, training=training)
+        run.save_metrics(metrics)
 
 
 def _images(folders: list[Path], split: str) -> Pixels:
@@ -51,5 +42,10 @@ def _images(folders: list[Path], split: str) -> Pixels:
     return sets[0] if len(sets) == 1 else Mixture(sets)
 
 
+def _settings(item: str, rows: Rows) -> type[Settings]:
+    digits = rows.datasets[item].format == "digits"
+    return TrainDigitsAutoencoderSettings if digits else TrainAutoencoderSettings
+
+
 if __name__ == "__main__":
-    run_stage("train_autoencoder", train_autoencoder)
+    run_stage("train_autoencoder", train_autoencoder, _settings)

@@ -1,9 +1,10 @@
-"""Stage train_baseline@dosovitskiy-fc7: a decoder of z alone, without a model of invariances."""
+"""Stage train_baseline@dosovitskiy-fc7: decodes z alone, without a model of its invariances."""
 
 import torch
 
 from pipeline import paths
 from pipeline.cli import run_stage
+from pipeline.config.settings import TrainAutoencoderSettings, TrainBaselineSettings
 from pipeline.datasets.features import (
     load_posterior,
     load_representations,
@@ -11,62 +12,46 @@ from pipeline.datasets.features import (
     representations_file,
 )
 from pipeline.datasets.splits import data_files, load_split
-from pipeline.models.image_autoencoder import ImageAutoencoder
+from pipeline.models.image_autoencoder import ImageAutoencoder, load_autoencoder
 from pipeline.models.inversion import InversionDecoder
-from pipeline.models.loading import load_autoencoder
-from pipeline.params import Params
-from pipeline.runtime import make_fabric
-from pipeline.storage import new_folder, read_json, write_json, write_safetensors
-from pipeline.training.checkpoints import open_checkpoints
+from pipeline.storage import read_json
+from pipeline.task import Task
 from pipeline.training.image_autoencoder import inversion_arguments, train_inversion_decoder
-from pipeline.training.log import TrainingLog
+from pipeline.training.run import TrainingRun
 
 
-def train_baseline(params: Params, item: str, device: torch.device) -> None:
+def train_baseline(task: Task[TrainBaselineSettings], device: torch.device) -> None:
     """Train a decoder that inverts one layer by itself (Dosovitskiy and Brox)."""
-    settings, row = params.settings.train_baseline[item], params.baselines[item]
-    metric = params.settings.train_autoencoder[row.dataset]
+    settings, row = task.settings, task.rows.baselines[task.item]
+    metric = TrainAutoencoderSettings.model_validate(task.related["train_autoencoder"])
     data, encoded = paths.prepared(row.dataset), paths.posteriors(row.dataset)
-    features = paths.representations(row.network, row.layer)
+    autoencoder, features = paths.autoencoder(row.dataset), paths.features(row.layer)
     step = read_json(features / "config.json")["steps"][-1]
+    splits = ("train", "validation")
     inputs = [*data_files(data), *posterior_files(encoded, "train")]
-    inputs += [representations_file(features, step, split) for split in ("train", "validation")]
-    inputs += [paths.autoencoder(row.dataset) / "model.safetensors"]
-    checkpoints = open_checkpoints("train_baseline", item, (settings, metric, params.seed), inputs)
-    log = paths.training(params.scale, "train_baseline", item)
-    images = {split: load_split(data, split) for split in ("train", "validation")}
-    z = {split: load_representations(features, step, split) for split in images}
-    size = images["train"].images(slice(1)).shape[-1]
-    arguments = inversion_arguments(settings, metric, size, tuple(z["train"].shape[1:]))
-    model = InversionDecoder(**arguments)
-    model.standardize.fit(z["train"].flatten(1))
-    inherited = 0
-    if settings.warm_start:
-        inherited = read_json(paths.autoencoder(row.dataset) / "training.json")["updates"]
-        autoencoder = load_autoencoder(paths.autoencoder(row.dataset))
-        assert isinstance(autoencoder, ImageAutoencoder)
-        model.warm_start(autoencoder, z["train"], load_posterior(encoded, "train")[0])
-    metrics = train_inversion_decoder(
-        model,
-        images["train"],
-        z["train"],
-        images["validation"],
-        z["validation"],
-        settings,
-        metric,
-        seed=params.seed,
-        fabric=make_fabric(device, mixed=True, alternating=settings.discriminator_start > 0),
-        checkpoints=checkpoints,
-        log=TrainingLog(log.parent, log.name),
-    )
-    with new_folder(paths.baseline(row.network, item)) as folder:
-        write_safetensors(folder / "model.safetensors", model.state_dict())
-        write_json(folder / "config.json", arguments)
-        updates = {"updates": inherited + settings.steps, "inherited": inherited}
-        write_json(folder / "training.json", updates)
-    write_json(paths.metrics(params.scale, f"train_baseline-{item}"), metrics)
-    checkpoints.clear()
+    inputs += [representations_file(features, step, split) for split in splits]
+    inputs += [autoencoder / "model.safetensors"]
+    alternating = settings.discriminator_start > 0
+    with TrainingRun.open(task, device, inputs, mixed=True, alternating=alternating) as run:
+        images, held_out = (load_split(data, split) for split in splits)
+        z, held_out_z = (load_representations(features, step, split) for split in splits)
+        size = images.images(slice(1)).shape[-1]
+        config = inversion_arguments(settings, metric, size, tuple(z.shape[1:]))
+        model = InversionDecoder(**config)
+        model.standardize.fit(z.flatten(1))
+        inherited = 0
+        if settings.warm_start:
+            inherited = read_json(autoencoder / "training.json")["steps"]
+            start = load_autoencoder(autoencoder)
+            assert isinstance(start, ImageAutoencoder)
+            model.warm_start(start, z, load_posterior(encoded, "train")[0])
+        metrics = train_inversion_decoder(
+            model, images, z, held_out, held_out_z, settings, metric, run
+        )
+        training = {"steps": inherited + settings.steps, "inherited": inherited}
+        run.save_model(paths.baseline(task.item), model, config, training=training)
+        run.save_metrics(metrics)
 
 
 if __name__ == "__main__":
-    run_stage("train_baseline", train_baseline)
+    run_stage("train_baseline", train_baseline, TrainBaselineSettings)

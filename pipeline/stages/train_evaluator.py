@@ -1,46 +1,29 @@
-"""Stage train_evaluator@animals: the network that reads ground truth from images, as a judge."""
+"""Stage train_evaluator@animals: the network that predicts known factors, to judge images by."""
 
 import torch
 
 from pipeline import paths
 from pipeline.cli import run_stage
+from pipeline.config.settings import TrainEvaluatorSettings
 from pipeline.datasets.images import ImageSet
 from pipeline.evaluation.attributes import held_out_quality
-from pipeline.params import Params
-from pipeline.runtime import make_fabric
-from pipeline.storage import new_folder, write_json, write_safetensors
-from pipeline.training.checkpoints import open_checkpoints
-from pipeline.training.evaluator import build_evaluator, fit_evaluator
-from pipeline.training.log import TrainingLog
+from pipeline.task import Task
+from pipeline.training.evaluator import build_evaluator
+from pipeline.training.evaluator import train_evaluator as train
+from pipeline.training.run import TrainingRun
 
 
-def train_evaluator(params: Params, item: str, device: torch.device) -> None:
+def train_evaluator(task: Task[TrainEvaluatorSettings], device: torch.device) -> None:
     """Train the evaluator of a data set and measure it on held-out images."""
-    settings = params.settings.train_evaluator[item]
-    data = paths.prepared(item)
-    checkpoints = open_checkpoints("train_evaluator", item, (settings, params.seed), [data])
-    train, validation, test = (
-        ImageSet.load(data, split) for split in ("train", "validation", "test")
-    )
-    model = build_evaluator(train, settings).to(device)
-    log = paths.training(params.scale, "train_evaluator", item)
-    fit_evaluator(
-        model,
-        train,
-        validation,
-        settings,
-        seed=params.seed,
-        fabric=make_fabric(device, mixed=True),
-        checkpoints=checkpoints,
-        log=TrainingLog(log.parent, log.name),
-    )
-    with new_folder(paths.evaluator(item)) as folder:
-        write_safetensors(folder / "model.safetensors", model.state_dict())
-        write_json(folder / "config.json", model.arguments)
-    metrics = {"split": "test", **held_out_quality(model, test)}
-    write_json(paths.metrics(params.scale, f"train_evaluator-{item}"), metrics)
-    checkpoints.clear()
+    data = paths.prepared(task.item)
+    with TrainingRun.open(task, device, [data], mixed=True) as run:
+        splits = ("train", "validation", "test")
+        images, validation, test = (ImageSet.load(data, split) for split in splits)
+        model = build_evaluator(images, task.settings).to(device)
+        train(model, images, validation, task.settings, run)
+        run.save_model(paths.evaluator(task.item), model, model.arguments)
+        run.save_metrics({"split": "test", **held_out_quality(model, test)})
 
 
 if __name__ == "__main__":
-    run_stage("train_evaluator", train_evaluator)
+    run_stage("train_evaluator", train_evaluator, TrainEvaluatorSettings)

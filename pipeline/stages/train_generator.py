@@ -1,78 +1,53 @@
 """Stage train_generator@animals: a class-conditional generator with BigGAN's interface."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from pipeline import paths
 from pipeline.cli import run_stage
+from pipeline.config.settings import TrainGeneratorSettings
 from pipeline.datasets.features import load_posterior, posterior_files
 from pipeline.datasets.images import ImageSet
 from pipeline.models.biggan_deep import BigGANDeep, read_biggan
-from pipeline.models.loading import load_semantic
-from pipeline.params import Params
-from pipeline.runtime import make_fabric
-from pipeline.storage import (
-    new_folder,
-    read_json,
-    read_tensors,
-    write_json,
-    write_safetensors,
-)
-from pipeline.training.checkpoints import open_checkpoints
+from pipeline.models.inn import load_semantic
+from pipeline.storage import new_folder, read_json, read_tensors
+from pipeline.task import Task
 from pipeline.training.generator import train_class_inn
-from pipeline.training.log import TrainingLog
+from pipeline.training.run import TrainingRun, write_model
 
 
-def train_generator(params: Params, item: str, device: torch.device) -> None:
+def train_generator(task: Task[TrainGeneratorSettings], device: torch.device) -> None:
     """Train a class-conditional generator on a data set, or read published weights of BigGAN."""
-    settings = params.settings.train_generator[item]
-    log = paths.training(params.scale, "train_generator", item)
-    metrics: dict[str, Any] = {}
-    config: dict[str, Any]
-    encoded, data = paths.posteriors(item), paths.prepared(item)
-    inputs = [*posterior_files(encoded, "train", "validation"), data / "ground_truth.parquet"]
+    settings, semantic = task.settings, paths.semantic(task.item)
+    encoded, data = paths.posteriors(task.item), paths.prepared(task.item)
+    splits = ("train", "validation")
+    inputs = [*posterior_files(encoded, *splits), data / "ground_truth.parquet"]
     if settings.start == "semantic":
-        inputs.append(paths.semantic(item) / "model.safetensors")
-    checkpoints = open_checkpoints("train_generator", item, (settings, params.seed), inputs)
-    if settings.weights:
-        model = BigGANDeep()
-        model.load_state_dict(read_biggan(Path(settings.weights), settings.sha256))
-        state, config = model.state_dict(), {"kind": "biggan", "model": model.arguments}
-        write_json(log / "metrics.json", metrics)  # nothing was trained: no curves
-    else:
-        semantic = paths.semantic(item)
-        sizes = read_json(semantic / "config.json")
+        inputs.append(semantic / "model.safetensors")
+    with TrainingRun.open(task, device, inputs) as run:
+        if settings.weights:
+            biggan = BigGANDeep()
+            biggan.load_state_dict(read_biggan(Path(settings.weights), settings.sha256))
+            config = {"kind": "biggan", "model": biggan.arguments}
+            run.skip()
+            run.save_model(paths.generator(), biggan, config)
+            run.save_metrics({})
+            return
+        size = read_json(semantic / "config.json")
         train, validation = (
-            (load_posterior(encoded, split), ImageSet.load(data, split).label)
-            for split in ("train", "validation")
+            (load_posterior(encoded, split), ImageSet.load(data, split).label) for split in splits
         )
-        inn, arguments, result = train_class_inn(
-            train,
-            validation,
-            load_semantic(semantic).to(device),
-            {name: sizes[name] for name in ("blocks", "width", "depth")},
-            settings,
-            seed=params.seed,
-            fabric=make_fabric(device),
-            checkpoints=checkpoints,
-            log=TrainingLog(log.parent, log.name),
-        )
-        state, config = inn.state_dict(), {"kind": "invertible", "model": arguments}
-        best = next(entry for entry in result.history if entry["step"] == result.best_step)
-        metrics = {"best_step": result.best_step, **best}
-    with new_folder(paths.generator()) as folder:
-        write_safetensors(folder / "model.safetensors", state)
-        write_json(folder / "config.json", config)
-        if not settings.weights:  # a generator of our own is complete with the decoder it uses
-            autoencoder, decoder = paths.autoencoder(item), folder / "decoder"
-            write_json(decoder / "config.json", read_json(autoencoder / "config.json"))
-            state = read_tensors(autoencoder / "model.safetensors")
-            write_safetensors(decoder / "model.safetensors", state)
-    write_json(paths.metrics(params.scale, f"train_generator-{item}"), metrics)
-    checkpoints.clear()
+        base = {name: size[name] for name in ("blocks", "width", "depth")}
+        e = load_semantic(semantic).to(device)
+        inn, arguments, result = train_class_inn(train, validation, e, base, settings, run)
+        decoder = paths.autoencoder(task.item)
+        with new_folder(paths.generator()) as folder:  # complete with the decoder it uses
+            write_model(folder, inn, {"kind": "invertible", "model": arguments})
+            tensors = read_tensors(decoder / "model.safetensors")
+            write_model(folder / "decoder", tensors, read_json(decoder / "config.json"))
+        run.save_metrics({"best_step": result.best_step, **result.best})
 
 
 if __name__ == "__main__":
-    run_stage("train_generator", train_generator)
+    run_stage("train_generator", train_generator, TrainGeneratorSettings)

@@ -1,4 +1,4 @@
-"""Stage train_network@squeezenet: the interpreted network, kept at evenly spaced steps."""
+"""Stage train_network@squeezenet: an interpreted network, at evenly spaced training steps."""
 
 from pathlib import Path
 from typing import Any
@@ -7,84 +7,62 @@ import torch
 
 from pipeline import paths
 from pipeline.cli import run_stage
-from pipeline.datasets.carnivores import IMAGENET_CLASS, IMAGENET_CLASSES
-from pipeline.datasets.images import ImageSet
+from pipeline.config.rows import Rows
 from pipeline.datasets.splits import data_files, load_split
-from pipeline.errors import PipelineError
-from pipeline.networks.loading import build_network, builder_arguments
-from pipeline.networks.weights import PUBLISHED, published_weights
-from pipeline.params import Params, TrainFaceNetParams, TrainResNetParams
-from pipeline.runtime import make_fabric
-from pipeline.storage import new_folder, write_json, write_safetensors
-from pipeline.training.checkpoints import open_checkpoints
-from pipeline.training.log import TrainingLog
+from pipeline.networks.card import AugmentedSettings, NetworkSettings, load_card
+from pipeline.networks.loading import save_checkpoints
+from pipeline.networks.published import count_classes, load_published, with_known_classes
+from pipeline.task import Task
 from pipeline.training.network import accuracy, train_classifier
 from pipeline.training.recognition import train_recogniser, verification
+from pipeline.training.run import TrainingRun
 
 
-def train_network(params: Params, item: str, device: torch.device) -> None:
-    """Train an interpreted network and keep its states during training."""
-    settings = params.settings.train_network[item]
-    recognises = isinstance(settings, TrainFaceNetParams)
-    data = paths.prepared(params.networks[item].dataset)
-    checkpoints = open_checkpoints("train_network", item, (settings, params.seed), data_files(data))
-    log = paths.training(params.scale, "train_network", item)
-    train, weights = load_split(data, "train"), getattr(settings, "weights", None)
-    # What was trained elsewhere has seen nobody of this data set.
-    test = load_split(data, "unseen" if recognises and not weights else "test")
-    published = published_weights(item, Path(weights)) if weights else None
-    imagenet = bool(weights) and PUBLISHED[item].imagenet
-    classes = IMAGENET_CLASSES if imagenet else int(train.label.max()) + 1
-    arguments = builder_arguments(item, settings, classes)
-    network = build_network(item, **arguments).to(device)
-    if published is not None:
-        try:
-            network.load_state_dict(published)
-        except RuntimeError as error:
-            raise PipelineError(
-                f"the weights of {item} in {weights} are those of another network "
-                f"({str(error).splitlines()[-1].strip()}): correct its settings in train_network, "
-                "or its entry in pipeline/networks/weights.py."
-            ) from error
-        states = {settings.steps: published}
-        write_json(log / "metrics.json", {})  # nothing was trained: no curves
-        if imagenet and not recognises:
-            assert isinstance(test, ImageSet)
-            test = test.relabelled(IMAGENET_CLASS)
-    else:
-        augmentation = {}
-        if isinstance(settings, TrainResNetParams):
-            augmentation = {"blur": settings.blur, "crop_scale": settings.crop_scale}
-        states = (train_recogniser if recognises else train_classifier)(
-            network,
-            train,
-            load_split(data, "validation"),
-            settings,
-            seed=params.seed,
-            fabric=make_fabric(device, mixed=True),
-            checkpoints=checkpoints,
-            log=TrainingLog(log.parent, log.name),
-            **augmentation,
-        ).snapshots
-    measured: dict[str, Any] = {}
-    with new_folder(paths.network(item)) as folder:
+def train_network(task: Task[NetworkSettings], device: torch.device) -> None:
+    """Train an interpreted network, or read its published weights, and measure its accuracy."""
+    settings, row = task.settings, task.rows.networks[task.item]
+    build, data = row.build or task.item, paths.prepared(row.dataset)
+    card = load_card(build)
+    recognises = card.objective == "identities"
+    folder: str | None = getattr(settings, "weights", None)
+    train = load_split(data, "train")
+    arguments = card.arguments(settings, count_classes(card, train.label, bool(folder)))
+    network = card.build(**arguments).to(device)
+    with TrainingRun.open(task, device, data_files(data), mixed=True) as run:
+        validation: dict[str, float] = {}
+        if folder:
+            states = {settings.steps: load_published(network, card, Path(folder), task.item)}
+            test = with_known_classes(card, load_split(data, "test"))
+            run.skip()
+        else:
+            trainer: Any = train_recogniser if recognises else train_classifier
+            augmentation = {}
+            if isinstance(settings, AugmentedSettings):
+                augmentation = {"blur": settings.blur, "crop_scale": settings.crop_scale}
+            trained = trainer(
+                network, train, load_split(data, "validation"), settings, run, **augmentation
+            )
+            states, validation = trained.snapshots, trained.last_validation
+            test = load_split(data, "unseen" if recognises else "test")
+        measure: Any = verification if recognises else accuracy
+        measured: dict[str, Any] = {}
         for step, state in states.items():
             network.load_state_dict(state)
             network.eval()
-            measured[str(step)] = (verification if recognises else accuracy)(network, test)
-            write_safetensors(paths.checkpoint_file(folder, step), state)
-        config = {
-            "name": item,
-            "arguments": arguments,
-            "steps": list(states),
-            "published": published is not None,
-        }
-        write_json(folder / "config.json", config)
-    last = measured[str(settings.steps)]
-    metrics = last if recognises else {"test_accuracy": last, "accuracy_by_step": measured}
-    write_json(paths.metrics(params.scale, f"train_network-{item}"), metrics)
-    checkpoints.clear()
+            measured[str(step)] = None if test is None else measure(network, test)
+        config = {"name": task.item, "build": build, "arguments": arguments}
+        save_checkpoints(paths.network(task.item), states, config | {"published": bool(folder)})
+        last = measured[str(settings.steps)]
+        if recognises:
+            run.save_metrics(last | {"validation_accuracy": validation.get("accuracy")})
+        else:
+            run.save_metrics({"test_accuracy": last, "accuracy_by_step": measured})
+
+
+def settings_class(item: str, rows: Rows) -> type[NetworkSettings]:
+    """The settings of the card that builds the network `item`."""
+    return load_card(rows.networks[item].build or item).settings
 
 
 if __name__ == "__main__":
-    run_stage("train_network", train_network)
+    run_stage("train_network", train_network, settings_class)

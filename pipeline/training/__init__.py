@@ -1,1 +1,1 @@
-"""Training: a loop that resumes exactly, its checkpoints and its log."""
+"""Trainings: the loop, which resumes exactly, its checkpoints and log, and a trainer per model."""

@@ -3,44 +3,38 @@
 from __future__ import annotations
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
-from pipeline.datasets.digits import ColorDigits
+from pipeline.config.settings import TrainDigitsAutoencoderSettings
+from pipeline.datasets.color_digits import ColorDigits
 from pipeline.models.autoencoder import DigitsAutoencoder
-from pipeline.params import TrainDigitsAutoencoderParams
-from pipeline.training.checkpoints import CheckpointFolder
-from pipeline.training.log import TrainingLog
 from pipeline.training.loop import cosine, fit
 from pipeline.training.losses import autoencoder_loss, gaussian_kl
 from pipeline.training.optimizers import make_optimizer
+from pipeline.training.run import TrainingRun
 
 __all__ = ["train_digits_autoencoder"]
 
 ACTIVE = 0.05
-"""A dimension of z_bar is active if its posterior mean varies more than this."""
+"""A dimension of z_bar is active if the variance of its posterior mean exceeds this."""
 
 
 def train_digits_autoencoder(
     train: ColorDigits,
     validation: ColorDigits,
-    settings: TrainDigitsAutoencoderParams,
-    *,
-    seed: int,
-    fabric: Fabric,
-    checkpoints: CheckpointFolder,
-    log: TrainingLog,
+    settings: TrainDigitsAutoencoderSettings,
+    run: TrainingRun,
 ) -> tuple[DigitsAutoencoder, dict[str, float]]:
-    """Train Tab. S1's autoencoder with the loss of Sec. A.1.
+    """Train the autoencoder of Tab. S1 with the loss of Sec. A.1.
 
     Returns the model and its last validation: `mse` of D(z_bar) with z_bar drawn from the posterior
-    (images in [-1, 1]), `kl` in nats, `active_dimensions` of z_bar.
+    (images in [-1, 1]), `kl` in nats, number of `active_dimensions` of z_bar.
     """
-    model = DigitsAutoencoder(settings.latent, settings.widths).to(fabric.device)
+    model = DigitsAutoencoder(settings.latent, settings.widths).to(run.device)
     optimizer = make_optimizer(settings.optimizer, model, model.log_gamma, settings.learning_rate)
 
     def objective(model: DigitsAutoencoder, indices: Tensor, _: torch.Generator) -> dict:
-        images = train.images(indices.cpu()).to(fabric.device)
+        images = train.images(indices.cpu()).to(run.device)
         reconstructions, mean, variance = model(images)
         loss = autoencoder_loss(images, reconstructions.float(), mean, variance, model.log_gamma)
         return {"loss": loss.mean(), "log_gamma": model.log_gamma.detach()}
@@ -48,7 +42,7 @@ def train_digits_autoencoder(
     def validate(model: DigitsAutoencoder) -> dict[str, float]:
         squared_error, means, kl = 0.0, [], 0.0
         for first in range(0, len(validation), 500):
-            images = validation.images(slice(first, first + 500)).to(fabric.device)
+            images = validation.images(slice(first, first + 500)).to(run.device)
             reconstructions, mean, variance = model(images)
             squared_error += (images - reconstructions).square().flatten(1).mean(1).sum().item()
             kl += gaussian_kl(mean, variance).sum().item()
@@ -67,10 +61,7 @@ def train_digits_autoencoder(
         steps=settings.steps,
         batch_size=settings.batch_size,
         dataset_size=len(train),
-        seed=seed,
-        fabric=fabric,
-        checkpoints=checkpoints,
-        log=log,
+        run=run,
         log_every=max(1, settings.steps // 100),
         validate=validate,
         validate_every=settings.validate_every,

@@ -1,15 +1,13 @@
-"""The state of an interrupted training, kept outside of DVC until the stage has succeeded."""
+"""The state of an interrupted training, kept outside DVC until the stage succeeds."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import io
-import json
 import shutil
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +20,14 @@ from pipeline.storage import is_first_process, write_bytes
 __all__ = ["CheckpointFolder", "fingerprint", "open_checkpoints"]
 
 
-def fingerprint(params: Any, inputs: Sequence[Path]) -> str:
-    """Name of everything a training depends on: 16 hexadecimal digits.
+def fingerprint(task: str, inputs: Sequence[Path]) -> str:
+    """Hash of everything a training depends on: 16 hexadecimal digits.
 
-    Args:
-        params: the settings it reads: dataclasses, mappings, lists, plain values.
-        inputs: files and folders it reads; their content counts.
-
-    The sources of all loaded `pipeline` modules and torch's version count as well. Raises
-    PipelineError if an input is missing.
+    `task` is the digest of settings, seed and code; the content of `inputs`, files and folders, and
+    torch's version count as well. Raises PipelineError if an input is missing.
     """
     digest = hashlib.sha256()
-    digest.update(json.dumps(params, sort_keys=True, default=_plain).encode())
+    digest.update(task.encode())
     digest.update(torch.__version__.encode())
     for path in inputs:
         if not path.exists():
@@ -43,31 +37,10 @@ def fingerprint(params: Any, inputs: Sequence[Path]) -> str:
             digest.update(file.as_posix().encode())
             with open(file, "rb") as content:
                 digest.update(hashlib.file_digest(content, "sha256").digest())
-    for name, source in sorted(_sources()):
-        digest.update(name.encode())
-        digest.update(hashlib.sha256(source).digest())
     return digest.hexdigest()[:16]
 
 
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    if isinstance(value, Path):
-        return value.as_posix()
-    raise TypeError(f"{type(value).__name__} has no place in a fingerprint")
-
-
-def _sources() -> Iterator[tuple[str, bytes]]:
-    for name, module in list(sys.modules.items()):
-        spec = getattr(module, "__spec__", None)
-        # A stage that runs by `python -m` is loaded as __main__.
-        name = spec.name if name == "__main__" and spec else name
-        file = getattr(module, "__file__", None)
-        if name.split(".")[0] == "pipeline" and file:
-            yield name, Path(file).read_bytes()
-
-
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class CheckpointFolder:
     """A folder with one checkpoint of tensors and plain Python values."""
 
@@ -83,7 +56,7 @@ class CheckpointFolder:
         return CheckpointFolder(self.path / name)
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replace the checkpoint, atomically; the first process alone does."""
+        """Replace the checkpoint atomically, in the first process only."""
         if not is_first_process():
             return
         buffer = io.BytesIO()
@@ -99,7 +72,7 @@ class CheckpointFolder:
             return None
         try:
             state = torch.load(self.file, map_location="cpu", weights_only=True)
-        except Exception as error:  # a truncated file has many faces
+        except Exception as error:  # torch raises many kinds for a truncated file
             raise self.unusable() from error
         if not isinstance(state, dict):
             raise self.unusable()
@@ -113,11 +86,11 @@ class CheckpointFolder:
         )
 
     def clear(self) -> None:
-        """Remove the folder, and its parent if nothing else is in it.
+        """Remove the folder, and its parent if empty, in the first process only.
 
-        Of processes that train together the first one does, whenever it is done: the others read
-        their checkpoint before the first update, or the first exchange of a finished training, and
-        no process gets past that before all have reached it.
+        It need not wait for other processes: they read the checkpoint before the first step, or
+        before the first exchange of a finished training, which no process passes before all have
+        reached it.
         """
         if not is_first_process():
             return
@@ -126,15 +99,13 @@ class CheckpointFolder:
             self.path.parent.rmdir()
 
 
-def open_checkpoints(
-    stage: str, item: str, params: Any, inputs: Sequence[Path]
-) -> CheckpointFolder:
-    """Return the folder for exactly these settings, inputs and sources.
+def open_checkpoints(stage: str, item: str, task: str, inputs: Sequence[Path]) -> CheckpointFolder:
+    """The folder for exactly this task and these inputs; see `fingerprint`.
 
-    Folders of the same stage and item with another fingerprint are removed: they cannot be
-    resumed from any more.
+    Folders of the same stage and item with another fingerprint are removed: nothing can resume
+    from them.
     """
-    folder = CheckpointFolder(paths.checkpoints(stage, item, fingerprint(params, inputs)))
+    folder = CheckpointFolder(paths.checkpoints(stage, item, fingerprint(task, inputs)))
     for other in folder.path.parent.glob("*"):
         if other != folder.path and is_first_process():
             shutil.rmtree(other, ignore_errors=True)

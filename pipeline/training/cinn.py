@@ -6,20 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
+from pipeline.config.settings import TrainCinnSettings
 from pipeline.datasets.features import Posterior, check_numbers
+from pipeline.evaluation.likelihood import cinn_loss, recover_invariances
 from pipeline.models.autoencoder import sample_posterior
+from pipeline.models.cinn import build_cinn
 from pipeline.models.inn import ConditionalINN, SemanticINN
-from pipeline.models.loading import build_cinn
-from pipeline.params import TrainCinnParams
-from pipeline.training.checkpoints import CheckpointFolder
-from pipeline.training.log import TrainingLog
 from pipeline.training.loop import FitResult, cosine, fit
-from pipeline.training.losses import cinn_loss
+from pipeline.training.run import TrainingRun
 
-__all__ = ["recover_invariances", "start_conditional_inn", "train_conditional_inn"]
+__all__ = ["start_conditional_inn", "train_conditional_inn"]
 
 
 def start_conditional_inn(
@@ -27,14 +25,14 @@ def start_conditional_inn(
     z: Tensor,
     e: SemanticINN,
     base: Mapping[str, int],
-    settings: TrainCinnParams,
+    settings: TrainCinnSettings,
     *,
     seed: int,
 ) -> tuple[ConditionalINN, dict[str, Any]]:
-    """t before its training, on the CPU, and the arguments of `build_cinn` to build it again.
+    """The untrained t, on the CPU, and the arguments of `build_cinn` that rebuild it.
 
     posterior: of R training images; z: (R, *shape) their representations. `base` has blocks, width
-    and depth of e, whose blocks come first where settings.start is semantic or prediction.
+    and depth of e, whose blocks are applied first if settings.start is semantic or prediction.
     """
     config = {
         "features": posterior[0].shape[1],
@@ -49,38 +47,20 @@ def start_conditional_inn(
     return model, config
 
 
-@torch.no_grad()
-def recover_invariances(
-    model: ConditionalINN, posterior: Posterior, z: Tensor, device: torch.device | str
-) -> tuple[Tensor, Tensor]:
-    """v = t(z_bar|z), z_bar drawn from its posterior, and the loss of Eq. 3: (R, N) and (R,)."""
-    values, losses = [], []
-    for rows in torch.arange(len(z)).split(2000):
-        mean, variance = (part[rows].to(device) for part in posterior)
-        v, log_det = model(sample_posterior(mean, variance), z[rows].to(device).float())
-        values.append(v)
-        losses.append(cinn_loss(v, log_det))
-    return torch.cat(values), torch.cat(losses)
-
-
 def train_conditional_inn(
     model: ConditionalINN,
     posterior: Posterior,
     z: Tensor,
     validation_posterior: Posterior,
     validation_z: Tensor,
-    settings: TrainCinnParams,
-    *,
-    seed: int,
-    fabric: Fabric,
-    checkpoints: CheckpointFolder,
-    log: TrainingLog,
+    settings: TrainCinnSettings,
+    run: TrainingRun,
 ) -> FitResult:
-    """Train t, in place, by Eqs. 3-5, z_bar drawn anew from its posterior at every step.
+    """Train t in place by Eqs. 3-5; each step draws z_bar from its posterior.
 
-    posterior: of R training images; z: (R, ...) their representations. Held-out likelihood decides
-    which state is kept. Logged on held-out data besides: `square`, the mean of v^2 (1 if v is
-    standard normal). Raises PipelineError for other numbers of representations than of images.
+    posterior: of R training images; z: (R, ...) their representations. The state with the best
+    held-out likelihood is kept. Validations also log `square`, the mean of v^2, which is 1 if v is
+    standard normal. Raises PipelineError if the numbers of representations and images differ.
     """
     check_numbers(z, validation_z, posterior[0], validation_posterior[0])
     optimizer = torch.optim.AdamW(
@@ -93,12 +73,12 @@ def train_conditional_inn(
 
     def objective(model: ConditionalINN, indices: Tensor, _: torch.Generator) -> dict:
         rows = indices.cpu()
-        mean, variance = (part[rows].to(fabric.device) for part in posterior)
-        v, log_det = model(sample_posterior(mean, variance), z[rows].to(fabric.device).float())
+        mean, variance = (part[rows].to(run.device) for part in posterior)
+        v, log_det = model(sample_posterior(mean, variance), z[rows].to(run.device).float())
         return {"loss": cinn_loss(v, log_det).mean()}
 
     def validate(model: ConditionalINN) -> dict[str, float]:
-        v, loss = recover_invariances(model, validation_posterior, validation_z, fabric.device)
+        v, loss = recover_invariances(model, validation_posterior, validation_z, run.device)
         return {"loss": float(loss.mean()), "square": float(v.square().mean())}
 
     return fit(
@@ -108,10 +88,7 @@ def train_conditional_inn(
         steps=settings.steps,
         batch_size=settings.batch_size,
         dataset_size=len(z),
-        seed=seed,
-        fabric=fabric,
-        checkpoints=checkpoints,
-        log=log,
+        run=run,
         log_every=max(1, settings.steps // 20),
         validate=validate,
         validate_every=settings.validate_every,

@@ -3,50 +3,44 @@
 from __future__ import annotations
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
+from pipeline.config.settings import TrainDequantizerSettings
 from pipeline.models.dequantizer import Dequantizer
-from pipeline.params import TrainDequantizerParams
-from pipeline.training.checkpoints import CheckpointFolder
-from pipeline.training.log import TrainingLog
 from pipeline.training.loop import cosine, fit
 from pipeline.training.losses import autoencoder_loss, gaussian_kl
 from pipeline.training.optimizers import make_optimizer
+from pipeline.training.run import TrainingRun
 
 __all__ = ["dequantizer_quality", "train_dequantizer"]
 
-SMALLEST_LOG_GAMMA = -9.0
-"""A hundredth of the embeddings' spread is near enough: below, gamma would fall without end."""
+MIN_LOG_GAMMA = -9.0
+"""An error of a hundredth of the embeddings' spread suffices; unbounded, gamma would go to 0."""
 DRAWS = 64
-"""Draws of each class that a validation measures."""
+"""Draws per class in a validation."""
 
 
 def train_dequantizer(
     embeddings: Tensor,
-    settings: TrainDequantizerParams,
-    *,
-    seed: int,
-    fabric: Fabric,
-    checkpoints: CheckpointFolder,
-    log: TrainingLog,
+    settings: TrainDequantizerSettings,
+    run: TrainingRun,
 ) -> tuple[Dequantizer, dict[str, float]]:
-    """Train the VAE of Tab. S17 on h of all classes (K, features) by the loss of Sec. A.1.
+    """Train the VAE of Tab. S17 on h of all classes (K, features) with the loss of Sec. A.1.
 
-    Every batch holds all classes about equally often. Weights are drawn from the global random
+    Every batch contains all classes about equally often. Weights are drawn from the global random
     state. Returns the model and `dequantizer_quality`.
     """
     classes, features = embeddings.shape
     model = Dequantizer(features, settings.latent, settings.width)
     model.fit(embeddings)
-    model.to(fabric.device)
-    embeddings = embeddings.to(fabric.device)
+    model.to(run.device)
+    embeddings = embeddings.to(run.device)
     optimizer = make_optimizer("adam", model, model.log_gamma, settings.learning_rate)
 
     def objective(model: Dequantizer, indices: Tensor, _: torch.Generator) -> dict:
         h = embeddings[indices % classes]
         rebuilt, mean, variance = model(h)
-        log_gamma = model.log_gamma.clamp_min(SMALLEST_LOG_GAMMA)
+        log_gamma = model.log_gamma.clamp_min(MIN_LOG_GAMMA)
         loss = autoencoder_loss(h / model.scale, rebuilt / model.scale, mean, variance, log_gamma)
         return {"loss": loss.mean()}
 
@@ -57,10 +51,7 @@ def train_dequantizer(
         steps=settings.steps,
         batch_size=settings.batch_size,
         dataset_size=classes * settings.batch_size,
-        seed=seed,
-        fabric=fabric,
-        checkpoints=checkpoints,
-        log=log,
+        run=run,
         log_every=max(1, settings.steps // 20),
         validate=lambda model: dequantizer_quality(model, embeddings),
         validate_every=settings.validate_every,
@@ -72,10 +63,11 @@ def train_dequantizer(
 
 @torch.no_grad()
 def dequantizer_quality(model: Dequantizer, embeddings: Tensor) -> dict[str, float]:
-    """What is left of h (K, features) after a draw of its code.
+    """How well h (K, features) is reconstructed from draws of its code.
 
-    `recovered`: share of draws whose h is nearest to its own class; `error`: root mean square
-    error, as a share of the spread of h; `kl`: from the prior, in nats; `variance`: mean.
+    `recovered`: share of draws whose reconstruction is nearest to its own class; `error`: root mean
+    square error relative to the spread of h; `kl`: to the prior, in nats; `variance`: mean variance
+    of the posteriors.
     """
     mean, variance = model.encode(embeddings)
     noise = torch.randn(DRAWS, *mean.shape, device=mean.device)

@@ -1,30 +1,29 @@
-"""Training of the evaluator, which reads known factors from images, blurred ones included."""
+"""Training of the evaluator, which predicts known factors of images, blurred ones included."""
 
 from __future__ import annotations
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn import functional as F
 
+from pipeline.config.settings import TrainEvaluatorSettings
 from pipeline.datasets.attributes import Attributes, class_values
 from pipeline.datasets.blur import gaussian_blur
 from pipeline.datasets.images import ImageSet
-from pipeline.evaluation.attributes import attribute_quality, read_attributes
+from pipeline.evaluation.attributes import predict_attributes
+from pipeline.evaluation.quality import attribute_quality
 from pipeline.models.evaluator import Evaluator
-from pipeline.params import TrainEvaluatorParams
-from pipeline.training.checkpoints import CheckpointFolder
-from pipeline.training.log import TrainingLog
 from pipeline.training.loop import FitResult, cosine, fit
+from pipeline.training.run import TrainingRun
 
-__all__ = ["build_evaluator", "degrade", "fit_evaluator"]
+__all__ = ["build_evaluator", "degrade", "train_evaluator"]
 
 
-def build_evaluator(data: ImageSet, settings: TrainEvaluatorParams) -> Evaluator:
-    """An untrained evaluator of the factors that `settings` name, for the images of `data`.
+def build_evaluator(data: ImageSet, settings: TrainEvaluatorSettings) -> Evaluator:
+    """An untrained evaluator of the factors named in `settings`, for the images of `data`.
 
-    Weights are drawn from the global random state. Raises PipelineError for a name that the ground
-    truth does not have, or not as a class or number.
+    Weights are drawn from the global random state. Raises PipelineError for a name that is no
+    column of the ground truth, or a column of another kind.
     """
     classes = class_values(data.truth, settings.classes, settings.numbers)
     size = data.array.shape[1]
@@ -34,10 +33,10 @@ def build_evaluator(data: ImageSet, settings: TrainEvaluatorParams) -> Evaluator
 
 
 def degrade(images: Tensor, blur: float, noise: float, generator: torch.Generator) -> Tensor:
-    """Images (B, 3, H, W) in [-1, 1] with a random amount of blur and of noise each.
+    """Add a random amount of blur and noise to each of the images (B, 3, H, W) in [-1, 1].
 
-    Decoded and generated images lack fine detail, and the evaluator must not depend on it. The
-    standard deviations are uniform from 0 to `blur`, as a share of the height, and to `noise`.
+    Decoded and generated images lack fine detail, which the evaluator must not depend on. Standard
+    deviations are uniform from 0 to `blur`, as a share of the height, and from 0 to `noise`.
     """
     draws = torch.rand(2, len(images), generator=generator, device=images.device)
     images = gaussian_blur(images, draws[0] * blur * images.shape[2])
@@ -45,20 +44,16 @@ def degrade(images: Tensor, blur: float, noise: float, generator: torch.Generato
     return images + noise * draws[1].view(-1, 1, 1, 1) * normal
 
 
-def fit_evaluator(
+def train_evaluator(
     model: Evaluator,
     train: ImageSet,
     validation: ImageSet,
-    settings: TrainEvaluatorParams,
-    *,
-    seed: int,
-    fabric: Fabric,
-    checkpoints: CheckpointFolder,
-    log: TrainingLog,
+    settings: TrainEvaluatorSettings,
+    run: TrainingRun,
 ) -> FitResult:
-    """Train by cross entropy of each class and squared error of each standardised number, summed.
+    """Train `model` in place; validation images are not degraded.
 
-    Validations read images as they are, without blur and noise.
+    The loss sums the cross entropy of each class and the squared error of each standardised number.
     """
     optimizer = torch.optim.AdamW(
         model.parameters(),
@@ -70,17 +65,17 @@ def fit_evaluator(
 
     def objective(model: Evaluator, indices: Tensor, generator: torch.Generator) -> dict:
         rows = indices.cpu()
-        images = train.images(rows).to(fabric.device)
+        images = train.images(rows).to(run.device)
         logits, numbers = model(degrade(images, settings.blur, settings.noise, generator))
-        expected = model.standardise(truth.numbers[rows].to(fabric.device))
+        expected = model.standardise(truth.numbers[rows].to(run.device))
         loss = (numbers - expected).square().mean(0).sum()
         for name, values in logits.items():
-            loss = loss + F.cross_entropy(values, truth.classes[name][rows].to(fabric.device))
+            loss = loss + F.cross_entropy(values, truth.classes[name][rows].to(run.device))
         return {"loss": loss}
 
     def validate(model: Evaluator) -> dict[str, float]:
-        readings = read_attributes(model, validation.pixels(slice(None)))
-        quality = attribute_quality(readings, validation.truth, model.numbers)
+        predicted = predict_attributes(model, validation.pixels(slice(None)))
+        quality = attribute_quality(predicted, validation.truth, model.numbers)
         kinds = ("accuracy", "r2")
         return {f"{k}_{name}": q[k] for name, q in quality.items() for k in kinds if k in q}
 
@@ -91,10 +86,7 @@ def fit_evaluator(
         steps=settings.steps,
         batch_size=settings.batch_size,
         dataset_size=len(train),
-        seed=seed,
-        fabric=fabric,
-        checkpoints=checkpoints,
-        log=log,
+        run=run,
         log_every=max(1, settings.steps // 100),
         validate=validate,
         validate_every=settings.validate_every,

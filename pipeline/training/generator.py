@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from lightning_fabric import Fabric
 from torch import Tensor
 
+from pipeline.config.settings import TrainGeneratorSettings
 from pipeline.datasets.features import Posterior
 from pipeline.models.generator import build_class_inn
 from pipeline.models.inn import ConditionalINN, SemanticINN
-from pipeline.params import TrainGeneratorParams
-from pipeline.training.checkpoints import CheckpointFolder
 from pipeline.training.cinn import train_conditional_inn
-from pipeline.training.log import TrainingLog
 from pipeline.training.loop import FitResult
+from pipeline.training.run import TrainingRun
 
 __all__ = ["train_class_inn"]
 
@@ -24,18 +22,14 @@ def train_class_inn(
     validation: tuple[Posterior, Tensor],
     e: SemanticINN,
     base: dict[str, int],
-    settings: TrainGeneratorParams,
-    *,
-    seed: int,
-    fabric: Fabric,
-    checkpoints: CheckpointFolder,
-    log: TrainingLog,
+    settings: TrainGeneratorSettings,
+    run: TrainingRun,
 ) -> tuple[ConditionalINN, dict[str, Any], FitResult]:
-    """Train t_h, and W with it, by Eqs. 3-5 with the class in place of z.
+    """Train t_h, and W with it, by Eqs. 3-5 with the class instead of z.
 
-    train, validation: posteriors of z_bar and the classes (R,) of the images. `base` has blocks,
-    width and depth of e, whose blocks come first where settings.start is semantic. Returns the
-    model, the arguments of `build_class_inn`, and what the training left.
+    train, validation: posteriors of z_bar and classes (R,) of the images. `base` has blocks, width
+    and depth of e, whose blocks are applied first if settings.start is semantic. Returns the model,
+    the arguments of `build_class_inn` that rebuild it, and the result of the training.
     """
     (posterior, labels), (held_out, held_out_labels) = train, validation
     config = {
@@ -44,19 +38,10 @@ def train_class_inn(
         **{name: getattr(settings, name) for name in ("embedding", "blocks", "width", "depth")},
         "base": base if settings.start == "semantic" else None,
     }
-    model = build_class_inn(**config, dropout=settings.dropout, seed=seed).to(fabric.device)
+    model = build_class_inn(**config, dropout=settings.dropout, seed=run.seed).to(run.device)
     if model.base is not None:
         model.base.load_state_dict(e.network.state_dict())
     result = train_conditional_inn(
-        model,
-        posterior,
-        labels,
-        held_out,
-        held_out_labels,
-        settings,
-        seed=seed,
-        fabric=fabric,
-        checkpoints=checkpoints,
-        log=log,
+        model, posterior, labels, held_out, held_out_labels, settings, run
     )
     return model, config, result

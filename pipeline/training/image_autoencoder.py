@@ -1,4 +1,4 @@
-"""Training of what decodes images: the autoencoder E, D (INV paper, A.1), and D&B's decoder."""
+"""Training of image decoders: the autoencoder E, D (INV paper, A.1) and D&B's decoder."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from pipeline.config.settings import TrainAutoencoderSettings, TrainBaselineSettings
 from pipeline.datasets.features import check_numbers
 from pipeline.datasets.images import Images, Pixels
 from pipeline.errors import PipelineError
@@ -16,14 +16,12 @@ from pipeline.models.biggan import ResBlock
 from pipeline.models.image_autoencoder import ImageAutoencoder, ResNetEncoder
 from pipeline.models.inversion import InversionDecoder
 from pipeline.models.perceptual import load_lpips
-from pipeline.params import TrainBaselineParams, TrainImageAutoencoderParams
 from pipeline.training.autoencoder import ACTIVE
-from pipeline.training.checkpoints import CheckpointFolder
 from pipeline.training.image_metric import Critic, Decoding, image_distance
-from pipeline.training.log import TrainingLog
 from pipeline.training.loop import FitResult, cosine, fit
 from pipeline.training.losses import gaussian_kl
 from pipeline.training.optimizers import make_optimizer
+from pipeline.training.run import TrainingRun
 
 __all__ = [
     "autoencoder_arguments",
@@ -32,16 +30,16 @@ __all__ = [
     "train_inversion_decoder",
 ]
 
-SLIM = 64  # px; smaller architectures for images up to this size
-"""Up to this size, the encoder's first max-pool and the decoder's non-local block are left out."""
+SLIM = 64
+"""px; up to this size, E has no max-pool after its first convolution and D no non-local block."""
 VALIDATION_BATCH = 100
 
 
-def autoencoder_arguments(settings: TrainImageAutoencoderParams, size: int) -> dict:
-    """What ImageAutoencoder is built with for images of `size` px: plain values, for config.json.
+def autoencoder_arguments(settings: TrainAutoencoderSettings, size: int) -> dict:
+    """Arguments of ImageAutoencoder for images of `size` px, as plain values for config.json.
 
-    Encoders narrower than a ResNet's 64 channels have the blocks of ResNet-18 instead of
-    ResNet-101's, whose narrow middle layers would be starved.
+    Encoders narrower than a ResNet's 64 channels use the blocks of ResNet-18: the bottlenecks of
+    ResNet-101 would be too narrow.
     """
     return {
         "size": size,
@@ -58,12 +56,12 @@ def autoencoder_arguments(settings: TrainImageAutoencoderParams, size: int) -> d
 
 
 def inversion_arguments(
-    settings: TrainBaselineParams,
-    autoencoder: TrainImageAutoencoderParams,
+    settings: TrainBaselineSettings,
+    autoencoder: TrainAutoencoderSettings,
     size: int,
     shape: tuple[int, ...],
 ) -> dict:
-    """What InversionDecoder is built with: D of `autoencoder`, fed with z of `shape`."""
+    """Arguments of InversionDecoder: D of `autoencoder`, given z of `shape`."""
     return {
         "shape": list(shape),
         "size": size,
@@ -78,25 +76,21 @@ def inversion_arguments(
 def train_image_autoencoder(
     train: Pixels,
     validation: Pixels,
-    settings: TrainImageAutoencoderParams,
-    *,
-    seed: int,
-    fabric: Fabric,
-    checkpoints: CheckpointFolder,
-    log: TrainingLog,
+    settings: TrainAutoencoderSettings,
+    run: TrainingRun,
 ) -> tuple[ImageAutoencoder, dict[str, float]]:
     """Train the autoencoder of Tab. S7 with the loss of Sec. A.1.
 
     Returns the model and its last validation: `mse` and `distance` (the image metric) of D(z_bar)
-    with z_bar drawn from the posterior, images in [-1, 1]; `kl` in nats; `active_dimensions` of
-    z_bar.
+    with z_bar drawn from the posterior, images in [-1, 1]; `kl` in nats; number of
+    `active_dimensions` of z_bar.
     """
     size = train.images(slice(1)).shape[-1]
-    model = ImageAutoencoder(**autoencoder_arguments(settings, size)).to(fabric.device)
-    distance = _distance(settings, fabric.device)
+    model = ImageAutoencoder(**autoencoder_arguments(settings, size)).to(run.device)
+    distance = _distance(settings, run.device)
 
     def objective(training: Decoding, indices: Tensor, _: torch.Generator) -> dict:
-        images = train.images(indices.cpu()).to(fabric.device)
+        images = train.images(indices.cpu()).to(run.device)
         reconstructions, mean, variance = model(images)
         result = training.critic(
             images, reconstructions, distance(images, reconstructions), model.decoder.output.weight
@@ -107,7 +101,7 @@ def train_image_autoencoder(
     def validate(_: Decoding) -> dict[str, float]:
         sums, means = torch.zeros(3), []
         for rows in torch.arange(len(validation)).split(VALIDATION_BATCH):
-            images = validation.images(rows).to(fabric.device)
+            images = validation.images(rows).to(run.device)
             reconstructions, mean, variance = model(images)
             terms = [*_errors(images, reconstructions, distance), gaussian_kl(mean, variance)]
             sums += torch.stack([term.sum() for term in terms]).cpu()
@@ -123,10 +117,7 @@ def train_image_autoencoder(
         settings,
         settings,
         len(train),
-        seed=seed,
-        fabric=fabric,
-        checkpoints=checkpoints,
-        log=log,
+        run=run,
     )
     return model, result.last_validation
 
@@ -137,36 +128,33 @@ def train_inversion_decoder(
     z: Tensor,
     validation: Images,
     validation_z: Tensor,
-    settings: TrainBaselineParams,
-    metric: TrainImageAutoencoderParams,
-    *,
-    seed: int,
-    fabric: Fabric,
-    checkpoints: CheckpointFolder,
-    log: TrainingLog,
+    settings: TrainBaselineSettings,
+    metric: TrainAutoencoderSettings,
+    run: TrainingRun,
 ) -> dict[str, float]:
-    """Train D&B's decoder, in place: z to its image, under the autoencoder's image metric.
+    """Train D&B's decoder in place to map z to its image, under the autoencoder's image metric.
 
-    z (R, *shape) are the representations of the R images of `train`. Returns the last validation:
-    `mse` and `distance`, as `train_image_autoencoder`. Raises PipelineError for other numbers of
-    representations than of images.
+    z (R, *shape) are the representations of the R images of `train`; `metric` are the settings of
+    their autoencoder. Returns the last validation: `mse` and `distance`, as
+    `train_image_autoencoder`. Raises PipelineError if the numbers of representations and images
+    differ.
     """
     check_numbers(z, validation_z, train, validation)
-    model.to(fabric.device)
-    distance = _distance(metric, fabric.device)
+    model.to(run.device)
+    distance = _distance(metric, run.device)
 
     def objective(training: Decoding, indices: Tensor, _: torch.Generator) -> dict:
         rows = indices.cpu()
-        images = train.images(rows).to(fabric.device)
-        decoded = model(z[rows].to(fabric.device))
+        images = train.images(rows).to(run.device)
+        decoded = model(z[rows].to(run.device))
         last = model.decoder.output.weight
         return training.critic(images, decoded, distance(images, decoded), last)
 
     def validate(_: Decoding) -> dict[str, float]:
         sums = torch.zeros(2)
         for rows in torch.arange(len(validation)).split(VALIDATION_BATCH):
-            images = validation.images(rows).to(fabric.device)
-            decoded = model(validation_z[rows].to(fabric.device))
+            images = validation.images(rows).to(run.device)
+            decoded = model(validation_z[rows].to(run.device))
             sums += torch.stack([e.sum() for e in _errors(images, decoded, distance)]).cpu()
         mse, value = (sums / len(validation)).tolist()
         return {"mse": mse, "distance": value}
@@ -178,10 +166,7 @@ def train_inversion_decoder(
         settings,
         metric,
         len(train),
-        seed=seed,
-        fabric=fabric,
-        checkpoints=checkpoints,
-        log=log,
+        run=run,
     )
     return result.last_validation
 
@@ -189,7 +174,7 @@ def train_inversion_decoder(
 Distance = Callable[[Tensor, Tensor], Tensor]
 
 
-def _distance(settings: TrainImageAutoencoderParams, device: torch.device) -> Distance:
+def _distance(settings: TrainAutoencoderSettings, device: torch.device) -> Distance:
     lpips = None
     if settings.perceptual:
         if settings.perceptual_weights is None:
@@ -211,17 +196,13 @@ def _fit(
     model: nn.Module,
     objective: Callable[[Decoding, Tensor, torch.Generator], dict],
     validate: Callable[[Decoding], dict[str, float]],
-    settings: TrainImageAutoencoderParams | TrainBaselineParams,
-    metric: TrainImageAutoencoderParams,
+    settings: TrainAutoencoderSettings | TrainBaselineSettings,
+    metric: TrainAutoencoderSettings,
     dataset_size: int,
-    *,
-    seed: int,
-    fabric: Fabric,
-    checkpoints: CheckpointFolder,
-    log: TrainingLog,
+    run: TrainingRun,
 ) -> FitResult:
     critic = Critic(settings.discriminator_start, metric.encoder_width)
-    training = Decoding(model, critic).to(fabric.device)
+    training = Decoding(model, critic).to(run.device)
     result = fit(
         training,
         objective,
@@ -229,10 +210,7 @@ def _fit(
         steps=settings.steps,
         batch_size=settings.batch_size,
         dataset_size=dataset_size,
-        seed=seed,
-        fabric=fabric,
-        checkpoints=checkpoints,
-        log=log,
+        run=run,
         log_every=max(1, settings.steps // 100),
         validate=validate,
         validate_every=settings.validate_every,
@@ -244,6 +222,6 @@ def _fit(
 
 
 def _blocks(model: nn.Module) -> list[nn.Module]:
-    """E's residual stages and D's ResBlocks: not D's last layer: `Critic` asks for its gradient."""
+    """E's residual stages and D's ResBlocks; not D's last layer, whose gradient `Critic` needs."""
     encoders = [part.stages for part in model.modules() if isinstance(part, ResNetEncoder)]
     return [*encoders, *(part for part in model.modules() if isinstance(part, ResBlock))]

@@ -1,4 +1,4 @@
-"""What a training shows while it runs: DVCLive's files, and a bar or lines."""
+"""Progress of a training: curves by DVCLive, and a progress bar or lines."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["TrainingLog"]
 
 
 class TrainingLog:
-    """Curves in `folder/name` by DVCLive, a bar on a terminal, plain lines elsewhere.
+    """Curves in `folder/name` by DVCLive; a progress bar on a terminal, plain lines elsewhere.
 
-    The files hold steps and rounded values only, so that equal trainings give equal files.
+    The files hold steps and rounded values only, so that equal trainings write equal files.
     """
 
     def __init__(self, folder: str | Path | None, name: str) -> None:
-        """`name` is what messages call the training; without `folder`, no files are written."""
+        """`name` is what messages call the training; `folder=None` writes no files."""
         self.name = name
         self.folder = None if folder is None else Path(folder) / name
         self._live: Any = None
@@ -50,7 +50,7 @@ class TrainingLog:
             self._bar.update()
 
     def record(self, entry: Mapping[str, float], steps: int) -> None:
-        """Add one entry to the curves and show it; on lines at most every five seconds."""
+        """Add an entry to the curves and show it; as lines, at most every five seconds."""
         self._write(entry)
         step = int(entry["step"])
         shown = {key: f"{value:.4g}" for key, value in entry.items() if key != "step"}
@@ -69,7 +69,7 @@ class TrainingLog:
             )
 
     def finish(self) -> None:
-        """Close bar and files; harmless if repeated."""
+        """Close bar and files; may be called twice."""
         if self._bar is not None:
             self._bar.close()
         if self._live is not None:
@@ -87,7 +87,7 @@ class TrainingLog:
 
 
 def _open_live(folder: Path) -> Any:
-    """Start from empty files: DVC has deleted the old ones if they were outs."""
+    """Start with empty files: DVC has deleted old ones, which are outs of the stage."""
     from dvclive import Live
     from scmrepo.exceptions import SCMError
 

@@ -1,8 +1,8 @@
-"""The training loop of every network: it resumes exactly where it was killed.
+"""The training loop of every model; it resumes bit for bit where it was killed.
 
-Everything random is a function of the seed and the step: the order of the data, the generator an
-objective gets, and torch's global generator (dropout, sampling), which is seeded anew at every
-step. So a checkpoint needs no state of any generator, and validations disturb nothing.
+Everything random is a function of seed and step: the order of the data, the generator passed to the
+objective, and torch's global generator (dropout, sampling), which is reseeded at every step. So a
+checkpoint needs no generator states, and validations have no side effects.
 """
 
 from __future__ import annotations
@@ -23,14 +23,13 @@ from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
 from pipeline.rounding import rounded
-from pipeline.training.checkpoints import CheckpointFolder
-from pipeline.training.log import TrainingLog
-from pipeline.training.replay import replayed
+from pipeline.runtime.cuda_graphs import replayed
+from pipeline.training.run import TrainingRun
 
 __all__ = ["FitResult", "batch_indices", "cosine", "fit", "linear_decay"]
 
 SAVING = 30
-"""How many times longer than its writing it takes, at least, until the next checkpoint."""
+"""Time between two checkpoints, at least, in units of the time that writing one takes."""
 
 Model = TypeVar("Model", bound=nn.Module)
 State = dict[str, Tensor]
@@ -39,22 +38,34 @@ Entry = dict[str, float]
 
 @dataclass(frozen=True)
 class FitResult:
-    """What a training leaves behind, besides the trained model."""
+    """What a training returns, apart from the trained model."""
 
     history: list[Entry]
     """Per logged step: `step`, `train/<scalar>` (mean since the last), `validation/<scalar>`."""
     best_step: int
     """Step of the state the model ends with: the best validation, or the last step."""
     stopped_step: int
-    """Step at which training ended: `steps`, or earlier by patience."""
+    """Last step: `steps`, or earlier if patience ran out."""
     snapshots: dict[int, State]
-    """Copies of the model's state on the CPU, after the steps that were asked for."""
+    """Copies of the model's state on the CPU, after the requested steps."""
 
     @property
     def last_validation(self) -> Entry:
-        """What `validate` gave at the end of the training, by its own names."""
-        prefix, last = "validation/", self.history[-1]
-        return {name.removeprefix(prefix): last[name] for name in last if name.startswith(prefix)}
+        """What `validate` returned after the last step, by its own names."""
+        return _by_kind(self.history[-1]).get("validation", {})
+
+    @property
+    def best(self) -> Entry:
+        """The entry of the history at `best_step`, with its step."""
+        return next(entry for entry in self.history if entry["step"] == self.best_step)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The last value of every curve: `step`, and `train` and `validation` by name."""
+        latest: Entry = {}
+        for entry in self.history:
+            latest |= entry
+        return {"step": self.stopped_step, **_by_kind(latest)}
 
 
 def fit(
@@ -62,13 +73,10 @@ def fit(
     objective: Callable[[Model, Tensor, torch.Generator], Mapping[str, Tensor]],
     optimizer: torch.optim.Optimizer,
     *,
+    run: TrainingRun,
     steps: int,
     batch_size: int,
     dataset_size: int,
-    seed: int,
-    fabric: Fabric,
-    checkpoints: CheckpointFolder,
-    log: TrainingLog,
     log_every: int,
     save_every_seconds: float = 30,
     validate: Callable[[Model], Mapping[str, float]] | None = None,
@@ -83,38 +91,36 @@ def fit(
     """Train `model` in place; killed at any moment and called again, it ends with the same bits.
 
     Args:
-        model: the network to train; it is moved to the Fabric's device.
+        model: the network to train; it is moved to the run's device.
         objective: `objective(model, indices, generator)` returns scalars: "loss", which is
-            minimised, and any others to log. `indices` (batch,) int64 name the training items and
-            lie on the device, as `generator` does. It may call any method of the model.
+            minimised, and others to log. `indices` (batch,) int64 are the training items; they and
+            `generator` are on the device. It may call any method of the model.
         optimizer: of the model's parameters.
-        steps: number of updates.
-        batch_size: items per update, over all processes together.
+        run: seed, device, checkpoints and log. The final state stays among the checkpoints, so that
+            a stage with several trainings does not repeat finished ones.
+        steps: number of optimizer steps.
+        batch_size: items per step, over all processes together.
         dataset_size: number of training items. Every epoch is a new permutation; an incomplete
-            last batch is left out.
-        seed: of the order of the data and of everything random in the objective.
-        fabric: see `pipeline.runtime.make_fabric`.
-        checkpoints: where to resume from. The finished state stays there too, so that a stage of
-            several trainings resumes behind its finished ones; the stage clears the folder.
-        log: where progress goes; its name is what errors call the training.
-        log_every: updates between two entries of the history.
+            last batch is dropped.
+        log_every: steps between two entries of the history.
         save_every_seconds: time between two checkpoints, but at least `SAVING` times what writing
-            one takes; 0: one after every update.
-        validate: `validate(model)`, called in eval mode without gradients and with the same random
-            numbers each time, returns scalars.
-        validate_every: updates between two validations; the last step is always validated.
-        keep_best: the validation scalar to minimise; the model ends with its best state.
+            one takes; 0: after every step.
+        validate: `validate(model)` returns scalars; called in eval mode, without gradients, and
+            with the same random numbers each time.
+        validate_every: steps between two validations; the last step is always validated.
+        keep_best: the validation scalar to minimise; the model ends in its best state.
         patience: number of validations without a new best after which training stops.
-        schedule: maps an update's index, from 0, to a factor of the learning rate.
-        snapshot_steps: after how many updates to copy the model's state; 0 is before training.
-        clip_norm: largest norm of the gradient.
-        replay: parts of the model that a GPU may run from CUDA graphs: see `replayed`.
+        schedule: maps a step's index, from 0, to a factor of the learning rate.
+        snapshot_steps: after how many steps to copy the model's state; 0 is before training.
+        clip_norm: maximum norm of the gradient.
+        replay: parts of the model that a GPU may run from CUDA graphs; see `replayed`.
 
     Raises:
         PipelineError: a loss that is not finite, a batch larger than the data or not divisible by
             the number of processes, or a checkpoint that does not fit.
         KeyboardInterrupt: after SIGINT or SIGTERM; the state is saved first.
     """
+    seed, fabric, checkpoints, log = run.seed, run.fabric, run.checkpoints, run.log
     _check(fabric, batch_size, dataset_size, validate, validate_every, keep_best, patience)
     world, rank = fabric.world_size, fabric.global_rank
     share = slice(rank, None, world)
@@ -124,8 +130,8 @@ def fit(
     if world > 1 and state is None:
         first = batch_indices(0, batch_size, dataset_size, seed)
         _initialise_alike(model, objective, first, seed, fabric.device)
-    # The objective runs inside of the wrapped module's forward: precision and gradient exchange
-    # then hold for whatever it calls.
+    # The objective runs inside the wrapped module's forward, so that precision and gradient
+    # exchange apply to everything it calls.
     step_module, fabric_optimizer = fabric.setup(_Step(model, objective), optimizer)
     generator = torch.Generator(fabric.device)
 
@@ -133,7 +139,7 @@ def fit(
     history: list[Entry] = []
     snapshots: dict[int, State] = {}
     sums: dict[str, float] = {}
-    counts: dict[str, int] = {}  # an objective may have scalars in some updates only
+    counts: dict[str, int] = {}  # some scalars may occur in some steps only
     best, best_step, best_state, waited, finished = math.inf, 0, None, 0, False
     if state is not None:
         try:
@@ -193,7 +199,7 @@ def fit(
                         step_module,
                         fabric_optimizer,
                         max_norm=clip_norm,
-                        error_if_nonfinite=False,  # told below
+                        error_if_nonfinite=False,  # reported below
                     )
                 fabric_optimizer.step()
 
@@ -202,7 +208,7 @@ def fit(
                     counts[name] = counts.get(name, 0) + 1
                 step += 1
                 if not all(map(math.isfinite, sums.values())):
-                    raise _diverged(log.name, sums, step)
+                    raise _diverged(run.name, sums, step)
                 log.advance()
 
                 last = step == steps
@@ -214,7 +220,7 @@ def fit(
                     result = fabric.broadcast(_validated(model, validate, seed, fabric.device))
                     entry |= {f"validation/{k}": rounded(v) for k, v in result.items()}
                     if not all(map(math.isfinite, result.values())):
-                        raise _diverged(log.name, result, step)
+                        raise _diverged(run.name, result, step)
                     if keep_best is not None:
                         if result[keep_best] < best:
                             best, best_step, waited = result[keep_best], step, 0
@@ -235,17 +241,17 @@ def fit(
                     saved = time.monotonic()
                     if save_every_seconds:
                         pause = max(save_every_seconds, SAVING * (saved - now))
-            if _any_process(stop.is_set(), fabric):  # it came during the last step
+            if _any_process(stop.is_set(), fabric):  # a signal during the last step
                 raise KeyboardInterrupt
     finally:
         log.finish()
-        fabric_optimizer.zero_grad()  # gradients take as much memory as the weights
+        fabric_optimizer.zero_grad()  # gradients take as much memory as weights
         for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
             group["lr"] = rate
     if best_state is not None:
         model.load_state_dict(best_state)
     model.eval()
-    # What is drawn next does not depend on where a training was resumed.
+    # Later draws must not depend on where the training was resumed.
     _seed_torch(_mix(seed, "after"), fabric.device)
     return FitResult(history, best_step if best_state is not None else step, step, snapshots)
 
@@ -254,7 +260,7 @@ def fit(
 
 
 def linear_decay(steps: int, start_fraction: float) -> Callable[[int], float]:
-    """1 until `start_fraction` of the steps, then a straight line to 0 after the last."""
+    """Constant 1 for `start_fraction` of the steps, then linear to 0 after the last."""
     start = start_fraction * steps
 
     def factor(step: int) -> float:
@@ -264,7 +270,7 @@ def linear_decay(steps: int, start_fraction: float) -> Callable[[int], float]:
 
 
 def cosine(steps: int, warmup: int = 0) -> Callable[[int], float]:
-    """A straight rise over `warmup` updates, then half a cosine down to 0 after the last."""
+    """Linear warm-up over `warmup` steps, then half a cosine down to 0 after the last."""
 
     def factor(step: int) -> float:
         if step < warmup:
@@ -279,7 +285,7 @@ def cosine(steps: int, warmup: int = 0) -> Callable[[int], float]:
 
 
 def batch_indices(step: int, batch_size: int, dataset_size: int, seed: int) -> Tensor:
-    """Items of the update with index `step`: (batch_size,) int64, a part of its epoch's order."""
+    """Items of the step with index `step`: (batch_size,) int64, a slice of its epoch's order."""
     epoch, position = divmod(step, dataset_size // batch_size)
     order = _permutation(dataset_size, _mix(seed, "epoch", epoch))
     return order[position * batch_size : (position + 1) * batch_size]
@@ -297,13 +303,13 @@ def _permutation(size: int, seed: int) -> Tensor:
 
 
 def _mix(*parts: int | str) -> int:
-    """A seed of 32 bits, as many as torch's CPU generator uses, from numbers and words."""
+    """A seed of 32 bits, as many as torch's CPU generator uses, from numbers and strings."""
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=4)
     return int.from_bytes(digest.digest(), "big")
 
 
 def _seed_torch(seed: int, device: torch.device) -> None:
-    # torch.manual_seed formats a stack trace per call for the GPUs of a machine without any.
+    # torch.manual_seed formats a stack trace per call on machines without a GPU.
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)
@@ -348,7 +354,7 @@ def _check(
 def _initialise_alike(
     model: Model, objective: Any, indices: Tensor, seed: int, device: torch.device
 ) -> None:
-    """Let layers that initialise from their first batch see the same batch in every process."""
+    """Show all processes the same first batch, from which some layers initialise."""
     _seed_torch(_mix(seed, "initialise"), device)
     generator = torch.Generator(device).manual_seed(_mix(seed, "initialise"))
     model.to(device).train()
@@ -366,16 +372,26 @@ def _validated(model: Model, validate: Any, seed: int, device: torch.device) -> 
 
 
 def _copy(model: nn.Module) -> State:
-    # A copy even on the CPU, where .cpu() would return the tensor that training goes on to change.
+    # Cloned because on the CPU .cpu() returns the tensor itself, which training changes.
     return {name: value.detach().clone().cpu() for name, value in model.state_dict().items()}
 
 
 def _floats(scalars: Mapping[str, Tensor], fabric: Fabric) -> dict[str, float]:
-    """Means over the processes, fetched from the device at once."""
+    """Means over the processes, fetched from the device in one transfer."""
     values = torch.stack([value.detach().float() for value in scalars.values()])
     if fabric.world_size > 1:
         fabric.all_reduce(values, reduce_op="mean")  # in place
     return dict(zip(scalars, values.tolist(), strict=True))
+
+
+def _by_kind(entry: Entry) -> dict[str, Entry]:
+    """The scalars of an entry by what precedes the slash of their names."""
+    kinds: dict[str, Entry] = {}
+    for key, value in entry.items():
+        kind, slash, name = key.partition("/")
+        if slash:
+            kinds.setdefault(kind, {})[name] = value
+    return kinds
 
 
 def _diverged(name: str, scalars: Mapping[str, float], step: int) -> PipelineError:
@@ -394,7 +410,7 @@ def _any_process(flag: bool, fabric: Fabric) -> bool:
 
 @contextmanager
 def _stop_signals() -> Iterator[threading.Event]:
-    """Yield an event that SIGINT or SIGTERM sets; a second one takes its usual course."""
+    """Yield an event that SIGINT or SIGTERM sets; a second signal is handled as usual."""
     stop = threading.Event()
     before: dict[int, Any] = {}
 

@@ -1,4 +1,4 @@
-"""The optimiser Muon (Jordan et al., 2024), for networks that have few updates to learn in."""
+"""The optimiser Muon (Jordan et al., 2024), for trainings of few steps."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ BETAS, EPSILON = (0.9, 0.999), 1e-8
 """Adam's."""
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
-"""Of Newton and Schulz, with the authors' coefficients: singular values end near 0.7 to 1.2."""
+"""Newton-Schulz iterations with the authors' coefficients; singular values end near 0.7 to 1.2."""
 SCALE = 0.2
-"""Root mean square of an update at learning rate 1, about that of Adam's (Liu et al., 2025)."""
+"""Root mean square of an update at learning rate 1, about that of Adam (Liu et al., 2025)."""
 
 
 class Muon(torch.optim.Optimizer):
     """Muon for weights of two and more dimensions, Adam for biases, scales and other vectors.
 
-    The momentum of a weight (A, B, ...), as a matrix (A, B * ...), moves the weight along all its
-    singular vectors alike, and by as much as Adam would: both have one learning rate.
+    The momentum of a weight (A, B, ...), as a matrix (A, B * ...), is orthogonalised, and scaled to
+    the size of Adam's updates: both use the same learning rate.
 
-    `torch.optim.Muon` is the same rule, for matrices only, and in bfloat16, in which it takes a
-    hundred times as long on processors that have no instructions for it.
+    `torch.optim.Muon` implements the same rule for matrices only, and in bfloat16, which takes a
+    hundred times as long on processors without instructions for it.
     """
 
     def __init__(self, params: Any, lr: float) -> None:
@@ -36,7 +36,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:
-        """Update the parameters that have a gradient; the loss, if `closure` computes it anew."""
+        """Update all parameters with a gradient; return the loss if `closure` recomputes it."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -84,9 +84,9 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalize(matrix: Tensor) -> Tensor:
-    """The matrix (A, B) with its singular values moved close to 1; zero stays zero.
+    """The matrix (A, B) with singular values moved close to 1; zero stays zero.
 
-    Newton and Schulz's iteration is a polynomial of the matrix M, p(M M^T) M, so it runs on the
+    The Newton-Schulz iteration is a polynomial p(M M^T) M of the matrix M, so it runs on the
     smaller of M M^T and M^T M: a third of the operations for M of 256 by 2048.
     """
     if matrix.shape[0] > matrix.shape[1]:

@@ -1,4 +1,4 @@
-"""Optimisers of models that learn their output variance gamma (Sec. A.1)."""
+"""Optimisers for models that learn their output variance gamma (Sec. A.1)."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipeline.params import OptimizerName
+from pipeline.config.settings import OptimizerName
 from pipeline.training.muon import Muon
 
 __all__ = ["make_optimizer"]
 
 GAMMA_RATE = 10
-"""log gamma learns this much faster than the weights: at their pace it needs thousands of steps."""
+"""Learning rate of log gamma relative to the weights; at theirs it needs thousands of steps."""
 
 
 def make_optimizer(
     name: OptimizerName, model: nn.Module, log_gamma: nn.Parameter, learning_rate: float
 ) -> torch.optim.Optimizer:
-    """The optimiser of all parameters of `model`; `log_gamma`, one of them, has its own rate."""
+    """The optimiser of all parameters of `model`, with a higher rate for `log_gamma` among them."""
     weights = [value for value in model.parameters() if value is not log_gamma]
     groups: list[dict[str, Any]] = [
         {"params": weights},

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.datasets.images import Images
 from pipeline.evaluation.verification import verification_accuracy
-from pipeline.params import TrainFaceNetParams
-from pipeline.training.checkpoints import CheckpointFolder
-from pipeline.training.log import TrainingLog
 from pipeline.training.loop import FitResult, cosine, fit
 from pipeline.training.network import accuracy, checkpoint_steps
+from pipeline.training.run import TrainingRun
+
+if TYPE_CHECKING:
+    from pipeline.networks.facenet import FaceNetSettings
 
 __all__ = ["IdentityHead", "embed", "train_recogniser", "verification"]
 
-PAIRS_SEED = 0  # the same pairs whatever the run's seed: runs are compared on them
+PAIRS_SEED = 0  # the same pairs for every seed, so that runs are comparable
 
 
 class IdentityHead(nn.Module):
     """Logits (B, classes) of embeddings (B, D) of length 1: scaled cosines to a vector per class.
 
-    Nothing but angles counts, as in verification. `margin` is taken from the cosine of the true
-    class while training (Wang et al. 2018, CosFace, Eq. 4), so that identities move apart.
+    Only angles count, as in verification. Training subtracts `margin` from the cosine of the true
+    class (Wang et al. 2018, CosFace, Eq. 4), which separates identities.
     """
 
     def __init__(self, dimensions: int, classes: int, scale: float, margin: float) -> None:
@@ -36,7 +37,7 @@ class IdentityHead(nn.Module):
         self.weight = nn.Parameter(torch.randn(classes, dimensions))
 
     def forward(self, embeddings: Tensor, label: Tensor | None = None) -> Tensor:
-        """Logits; with `label` (B,) those of the training loss, the margin taken off."""
+        """Logits; with `label` (B,) those of the training loss, with the margin."""
         cosines = F.linear(embeddings, F.normalize(self.weight, dim=1))
         if label is not None:
             cosines = cosines - self.margin * F.one_hot(label, cosines.shape[1])
@@ -44,7 +45,7 @@ class IdentityHead(nn.Module):
 
 
 class _Recogniser(nn.Module):
-    """The network with its head, which training needs and nothing else."""
+    """The network with its head, which only training needs."""
 
     def __init__(self, network: nn.Module, head: IdentityHead) -> None:
         super().__init__()
@@ -65,7 +66,7 @@ def embed(network: nn.Module, data: Images, batch_size: int = 500) -> Tensor:
 
 
 def verification(network: nn.Module, data: Images) -> dict[str, float]:
-    """Whether embeddings of `data` verify identities: see `verification_accuracy`."""
+    """Verification by embeddings of `data`; see `verification_accuracy`."""
     found = verification_accuracy(embed(network, data).numpy(), data.label.numpy(), PAIRS_SEED)
     return {
         "verification_accuracy": round(found.accuracy, 4),
@@ -79,18 +80,13 @@ def train_recogniser(
     network: nn.Module,
     train: Images,
     validation: Images,
-    settings: TrainFaceNetParams,
-    *,
-    seed: int,
-    fabric: Fabric,
-    checkpoints: CheckpointFolder,
-    log: TrainingLog,
+    settings: FaceNetSettings,
+    run: TrainingRun,
 ) -> FitResult:
-    """Train `network` to tell the identities of `train` apart, by cross entropy of its head.
+    """Train `network` in place to classify the identities of `train`, by cross entropy of a head.
 
-    The identities of `validation` are those of `train`: its accuracy is that of the head, which
-    names the identity. Half of the images are mirrored. The head is not kept: snapshots are states
-    of `network` alone.
+    The identities of `validation` are those of `train`; its accuracy is that of the head. Half of
+    the images are mirrored. Snapshots are states of `network` without the head.
     """
     classes = int(train.label.max()) + 1
     head = IdentityHead(settings.embedding, classes, settings.logit_scale, settings.margin)
@@ -106,7 +102,7 @@ def train_recogniser(
         recogniser: _Recogniser, indices: Tensor, generator: torch.Generator
     ) -> Mapping[str, Tensor]:
         rows = indices.cpu()
-        images, label = train.images(rows).to(fabric.device), train.label[rows].to(fabric.device)
+        images, label = train.images(rows).to(run.device), train.label[rows].to(run.device)
         mirrored = torch.rand(len(images), generator=generator, device=images.device) < 0.5
         images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
         return {"loss": F.cross_entropy(recogniser(images, label), label)}
@@ -118,10 +114,7 @@ def train_recogniser(
         steps=settings.steps,
         batch_size=settings.batch_size,
         dataset_size=len(train),
-        seed=seed,
-        fabric=fabric,
-        checkpoints=checkpoints,
-        log=log,
+        run=run,
         log_every=max(1, settings.steps // 100),
         validate=lambda recogniser: {"accuracy": accuracy(recogniser, validation)},
         validate_every=max(1, settings.steps // max(1, settings.checkpoints - 1)),

@@ -6,19 +6,17 @@ import math
 from collections.abc import Mapping
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
+from pipeline.config.settings import TrainSemanticSettings
 from pipeline.datasets.features import Posterior
-from pipeline.datasets.pairs import Partners
+from pipeline.datasets.pairs import PairSampler
 from pipeline.errors import PipelineError
 from pipeline.models.autoencoder import sample_posterior
 from pipeline.models.inn import SemanticINN
-from pipeline.params import TrainSemanticParams
-from pipeline.training.checkpoints import CheckpointFolder
-from pipeline.training.log import TrainingLog
 from pipeline.training.loop import FitResult, cosine, fit
 from pipeline.training.losses import pair_loss
+from pipeline.training.run import TrainingRun
 
 __all__ = ["concept_scores", "factor_sizes", "train_semantic_inn"]
 
@@ -28,15 +26,15 @@ def concept_scores(
 ) -> dict[str, float]:
     """s_F of Eq. 11 of the IIN paper: correlations of z_bar within pairs, summed over dimensions.
 
-    `concepts` hold each image's value (R,) int64. Each score lies in [-N, N]; `pairs` pairs are
-    drawn per concept.
+    `concepts` holds each image's value (R,) int64. Scores lie in [-N, N]; each is estimated from
+    `pairs` pairs.
     """
     mean, variance = posterior
     generator = torch.Generator().manual_seed(seed)
     scores = {}
     for name, values in concepts.items():
         rows = torch.randint(len(mean), (pairs,), generator=generator)
-        others = Partners(name, values).draw(rows, generator)
+        others = PairSampler(name, values).draw(rows, generator)
         standardised = []
         for chosen in (rows, others):
             noise = torch.randn(len(chosen), mean.shape[1], generator=generator)
@@ -49,9 +47,9 @@ def concept_scores(
 def factor_sizes(scores: Mapping[str, float], dimensions: int) -> dict[str, int]:
     """Dimensions of each factor from its score (IIN paper, Eq. 11 and below), at least 1 each.
 
-    Scores are divided by the number of dimensions first, so that the residual's largest possible
-    score becomes 1: with the printed exp(s_F) and s_F up to N, the residual would take everything.
-    What rounding down leaves over goes to the residual.
+    Scores are divided by the number of dimensions, so that the residual's score becomes 1: with the
+    printed exp(s_F) and s_F up to N, the residual would take everything. Shares are rounded down;
+    the rest goes to the residual.
     """
     shares = {name: math.exp(score / dimensions) for name, score in scores.items()}
     total = math.e + sum(shares.values())
@@ -64,20 +62,16 @@ def train_semantic_inn(
     validation_posterior: Posterior,
     validation_concepts: Mapping[str, Tensor],
     sizes: Mapping[str, int],
-    settings: TrainSemanticParams,
-    *,
-    seed: int,
-    fabric: Fabric,
-    checkpoints: CheckpointFolder,
-    log: TrainingLog,
+    settings: TrainSemanticSettings,
+    run: TrainingRun,
 ) -> tuple[SemanticINN, FitResult]:
-    """Train e by the mean over concepts of Eq. 12, z_bar drawn anew from its posterior every time.
+    """Train e by the mean over concepts of Eq. 12; each step draws z_bar from its posterior.
 
-    `concepts` hold each image's value (R,) int64: images with the same value form the pairs. To
-    every image of a batch a partner is drawn for every concept whose values are so many that a
-    batch would hold no pair of them; then all pairs of the batch count, which for few values are
-    many more than the images. Held-out pairs decide when to stop. Raises PipelineError as
-    `Partners` does, and for a concept that no two held-out images share.
+    `concepts` holds each image's value (R,) int64; images with the same value form pairs. For
+    concepts with so many values that a batch would contain hardly any pairs, a partner is drawn for
+    each image of the batch. Then all pairs in the batch count, which for few values are many more
+    than the images. The loss of held-out pairs decides when to stop. Raises PipelineError as
+    `PairSampler` does, and for a concept that no two held-out images share.
     """
     for name, values in validation_concepts.items():
         if len(values.unique()) == len(values):
@@ -87,8 +81,8 @@ def train_semantic_inn(
             )
     dimensions = posterior[0].shape[1]
     model = SemanticINN(
-        dimensions, dict(sizes), settings.blocks, settings.width, settings.depth, seed=seed
-    ).to(fabric.device)
+        dimensions, dict(sizes), settings.blocks, settings.width, settings.depth, seed=run.seed
+    ).to(run.device)
     optimizer = torch.optim.AdamW(
         model.parameters(),
         lr=settings.learning_rate,
@@ -96,8 +90,8 @@ def train_semantic_inn(
         weight_decay=settings.weight_decay,
         fused=True,
     )
-    partners = [
-        Partners(name, values)
+    samplers = [
+        PairSampler(name, values)
         for name, values in concepts.items()
         if len(values.unique()) > settings.batch_size // 2
     ]
@@ -105,18 +99,18 @@ def train_semantic_inn(
     def losses(
         model: SemanticINN, posterior: Posterior, concepts: Mapping[str, Tensor], rows: Tensor
     ) -> dict[str, Tensor]:
-        mean, variance = (part[rows].to(fabric.device) for part in posterior)
+        mean, variance = (part[rows].to(run.device) for part in posterior)
         e, log_det = model(sample_posterior(mean, variance))
         result = {}
-        numbers = rows.to(fabric.device)
+        numbers = rows.to(run.device)
         for name, values in concepts.items():
-            own = values[rows].to(fabric.device)
+            own = values[rows].to(run.device)
             same = own[:, None] == own
-            # Not the image with itself, nor with a copy of itself that was drawn as a partner.
+            # Not an image with itself, nor with a copy of itself drawn as a partner.
             same &= numbers[:, None] != numbers
             result[name] = pair_loss(
                 e, log_det, same.to(e.dtype), model.indices(name), settings.rho,
-                settings.weights[name],
+                settings.weights.get(name, 1.0),
             )  # fmt: skip
         return result
 
@@ -126,7 +120,7 @@ def train_semantic_inn(
     def objective(model: SemanticINN, indices: Tensor, generator: torch.Generator) -> dict:
         anchors = indices.cpu()
         draws = torch.Generator().manual_seed(generator.initial_seed())
-        drawn = [partner.draw(anchors, draws) for partner in partners]
+        drawn = [sampler.draw(anchors, draws) for sampler in samplers]
         parts = losses(model, posterior, concepts, torch.cat([anchors, *drawn]))
         return {"loss": total(parts), **{name: loss.detach() for name, loss in parts.items()}}
 
@@ -142,10 +136,7 @@ def train_semantic_inn(
         steps=settings.steps,
         batch_size=settings.batch_size,
         dataset_size=len(posterior[0]),
-        seed=seed,
-        fabric=fabric,
-        checkpoints=checkpoints,
-        log=log,
+        run=run,
         log_every=max(1, settings.steps // 100),
         validate=validate,
         validate_every=settings.validate_every,

@@ -1,0 +1,1 @@
+"""The settings of a run: their types, their files, and the sentences for mistakes."""

@@ -1,0 +1,188 @@
+"""Checks of settings that have to fit one another across sections."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.config.rows import FILE, GENERATED
+from pipeline.config.sentences import bad, check_bounds, dotted
+from pipeline.networks.card import load_card
+
+if TYPE_CHECKING:
+    from pipeline.config.loading import Config
+
+__all__ = ["check"]
+
+BIGGAN_PIXELS = 128
+"""Height and width of the largest image that BigGAN's decoder makes."""
+
+
+def check(config: Config) -> None:
+    """Raise PipelineError, a sentence that names file and key, for settings that do not fit."""
+    _check_checkpoints(config)
+    _check_species(config)
+    _check_sizes(config)
+    _check_architecture(config)
+    _check_dimensions(config)
+    _check_unseen(config)
+    _check_critic(config)
+    _check_batches(config)
+    _check_inspect(config)
+
+
+def _check_checkpoints(config: Config) -> None:
+    for name in config.run.networks:
+        training = config.settings("train_network", name)
+        if training.checkpoints > training.steps + 1:
+            raise bad(
+                config.file,
+                ("train_network", name, "checkpoints"),
+                training.checkpoints,
+                f"at most {training.steps + 1}, one for each of the {training.steps} steps and "
+                "one before training",
+            )
+
+
+def _check_species(config: Config) -> None:
+    classes = config.settings("train_evaluator", "animals").classes
+    if "species" not in classes:
+        raise bad(
+            config.file,
+            ("train_evaluator", "animals", "classes"),
+            list(classes),
+            "a list of columns one of which is species, which Tab. 1 and Figs. 5 and 6 show",
+        )
+
+
+def _check_sizes(config: Config) -> None:
+    """Images that one autoencoder, or the evaluator of animals, reads are of one size."""
+    run = config.run
+    sizes = {name: getattr(config.settings("prepare", name), "size", None) for name in run.datasets}
+    for name, row in run.datasets.items():
+        other = row.autoencoder_data
+        if (sizes[name] is None) != (sizes[other] is None):  # digits have no size
+            like = [kin for kin in sizes if (sizes[kin] is None) == (sizes[name] is None)]
+            words = f"{' or '.join(like)}, for one autoencoder takes either digits or images"
+            raise bad(FILE, ("datasets", name, "autoencoder_data"), other, words)
+        if sizes[name] != sizes[other]:
+            words = f"{sizes[other]}, that of {other}, on which its autoencoder is trained too"
+            raise bad(config.file, ("prepare", name, "size"), sizes[name], words)
+    for name, experiment in run.experiments.items():
+        reader, data = experiment.evaluator or experiment.dataset, experiment.dataset
+        if reader in sizes and data in sizes and sizes[reader] != sizes[data]:
+            words = (
+                f"{sizes[reader]}, that of {reader}, whose evaluator reads the samples of {name}"
+            )
+            raise bad(config.file, ("prepare", data, "size"), sizes[data], words)
+
+
+def _check_architecture(config: Config) -> None:
+    for name in config.run.datasets:
+        autoencoder = config.settings("train_autoencoder", name)
+        size = getattr(config.settings("prepare", name), "size", 0)
+        if getattr(autoencoder, "architecture", "") == "biggan" and size > BIGGAN_PIXELS:
+            raise bad(
+                config.file,
+                ("prepare", name, "size"),
+                size,
+                f"at most {BIGGAN_PIXELS}, the largest image of the architecture biggan, which "
+                f"{dotted('train_autoencoder', name)} has",
+            )
+
+
+def _check_dimensions(config: Config) -> None:
+    """The factors of e have room in z_bar."""
+    for name in [*config.run.datasets, GENERATED]:
+        semantic = config.settings("train_semantic", name)
+        if name == GENERATED:
+            if config.settings("train_generator", "animals").weights:
+                continue  # with published weights, the generator says how many dimensions there are
+            latent = config.settings("train_autoencoder", "animals").latent
+            latent += config.settings("train_dequantizer", "animals").latent
+            what = "train_autoencoder.animals.latent and train_dequantizer.animals.latent together"
+        else:
+            latent = config.settings("train_autoencoder", name).latent
+            what = dotted("train_autoencoder", name, "latent")
+        where = ("train_semantic", name)
+        if semantic.sizes == "auto":
+            if len(semantic.factors) > latent:
+                words = f"a list of at most {latent} factors, one for each dimension of {what}"
+                raise bad(config.file, (*where, "factors"), list(semantic.factors), words)
+        elif sum(semantic.sizes.values()) > latent:
+            words = f"sizes that sum up to at most {latent}, {what}"
+            raise bad(config.file, (*where, "sizes"), semantic.sizes, words)
+
+
+def _check_unseen(config: Config) -> None:
+    """Unseen people give a face recogniser that is trained here pairs to be verified by.
+
+    Every rendered image draws a person at random: with two more images than people there are two
+    pairs, whoever is drawn. Of CelebA, four images are the fewest that may hold two of either kind.
+    """
+    for name, row in config.run.networks.items():
+        training = config.settings("train_network", name)
+        faces = config.settings("prepare", row.dataset)
+        unseen = getattr(faces, "unseen", None)
+        recognises = load_card(row.build or name).objective == "identities"
+        if not recognises or unseen is None or training.weights:
+            continue
+        least, what = 4, "which hold two pairs of images of the same person and two of different"
+        if faces.source == "rendered":
+            least = faces.unseen_identities + 2
+            what = f"two more than {dotted('prepare', row.dataset, 'unseen_identities')}"
+        if unseen < least:
+            raise bad(
+                config.file,
+                ("prepare", row.dataset, "unseen"),
+                unseen,
+                f"at least {least}, {what}: {dotted('train_network', name)} is verified by pairs "
+                "of them",
+            )
+
+
+def _check_critic(config: Config) -> None:
+    layers = config.settings("train_stargan", "faces").critic_layers
+    size = config.settings("prepare", "faces").size
+    if size % 2**layers:
+        raise bad(
+            config.file,
+            ("train_stargan", "faces", "critic_layers"),
+            layers,
+            f"at most {(size & -size).bit_length() - 1}, for each layer halves images of {size} px",
+        )
+
+
+def _check_batches(config: Config) -> None:
+    run = config.run
+    data = {
+        name: row.dataset for table in (run.layers, run.baselines) for name, row in table.items()
+    }
+    trainings = ("train_autoencoder", "train_semantic", "train_network", "train_cinn")
+    more = ("train_evaluator", "train_baseline", "train_stargan", "train_generator")
+    for section in (*trainings, *more):
+        for name, training in config.sections[section].items():
+            dataset = (
+                run.networks[name].dataset if section == "train_network" else data.get(name, name)
+            )
+            images = config.images(dataset, "train")
+            batch_size = getattr(training, "batch_size", 0)
+            if images is not None and batch_size > images:
+                raise bad(
+                    config.file,
+                    (section, name, "batch_size"),
+                    batch_size,
+                    f"at most {images}, the number of training images",
+                )
+
+
+def _check_inspect(config: Config) -> None:
+    inspect, layer = config.settings("inspect"), config.run.layers[config.run.inspected]
+    bounds = {
+        "rows": (inspect.inputs, "inspect.inputs"),
+        "columns": (inspect.samples, "inspect.samples"),
+    }
+    tests = config.test_images(layer.dataset)
+    if tests is not None:
+        words = f"the number of test images for the network {layer.network}"
+        bounds = {"inputs": (tests, words), **bounds}
+    check_bounds(config.file, ("inspect",), inspect, bounds)

@@ -1,0 +1,190 @@
+"""Read and check every setting of a run: params.yaml and scales/<scale>.yaml.
+
+In a scale's file each stage has a section. Its key `default` holds what all items share; an item's
+own key holds only what differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import checks, settings
+from pipeline.config.fields import Section, validate
+from pipeline.config.files import load_run, read_yaml
+from pipeline.config.rows import FILE, GENERATED, STYLIZED, DatasetRow, Run
+from pipeline.config.sentences import bad, nearest, unknown
+from pipeline.errors import PipelineError
+from pipeline.experiments import load, names
+from pipeline.networks.card import load_card
+
+__all__ = ["Config", "load_config", "section_classes"]
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True)
+class Config:
+    """params.yaml, and every item's settings at its scale, checked."""
+
+    run: Run
+    file: str
+    """The scale's file, as messages call it."""
+    sections: Mapping[str, Mapping[str, Section]]
+    """Settings by section and item; a section without items has one, called "" ."""
+
+    def settings(self, section: str, item: str = "") -> Any:
+        """The settings of an item of a section."""
+        return self.sections[section][item]
+
+    def test_images(self, dataset: str) -> int | None:
+        """Test images of a data set, or None if that is known only when they are prepared."""
+        return self.images(dataset, "test")
+
+    def images(self, dataset: str, split: str) -> int | None:
+        """Images of a split of a data set, as far as the settings say."""
+        made = self.sections["generate"]["animals"]
+        prepared = made if dataset == GENERATED else self.sections["prepare"][dataset]
+        count = getattr(prepared, split, None)
+        colourings = getattr(prepared, f"colourings_{split}", 1)
+        return None if count is None else count * colourings
+
+
+def load_config(root: str | Path = ".") -> Config:
+    """Read and check params.yaml and the file of its scale, both below `root`.
+
+    Raises PipelineError, one sentence that names file and key, if anything is wrong with either.
+    """
+    root = Path(root)
+    run = load_run(root)
+    known = sorted(path.stem for path in (root / "scales").glob("*.yaml"))
+    if run.scale not in known:
+        raise unknown(FILE, ("scale",), run.scale, known, "scale")
+    file = f"scales/{run.scale}.yaml"
+    raw = read_yaml(root, file)
+    if not isinstance(raw, dict):
+        raise bad(file, (), raw, "a mapping with a section for each stage")
+    classes = section_classes(run)
+    for key in raw:
+        if key not in classes:
+            raise unknown(file, (str(key),), None, classes, "section")
+    config = Config(
+        run, file, {name: _section(file, name, raw, of) for name, of in classes.items()}
+    )
+    checks.check(config)
+    for name in run.experiments:
+        check = load(name, "report").EXPERIMENT.check
+        if check is not None:
+            check(config)
+    return config
+
+
+def section_classes(run: Run) -> dict[str, dict[str, type[Section]]]:
+    """The class of every item's settings, by section. Sections without items have one called ""."""
+    autoencoders: dict[str, type[Section]] = {
+        name: settings.TrainDigitsAutoencoderSettings
+        if row.format == "digits"
+        else settings.TrainAutoencoderSettings
+        for name, row in run.datasets.items()
+    }
+    of_datasets = dict.fromkeys([*run.datasets, GENERATED])
+    return {
+        "prepare": {
+            **{name: _format(run, name, row) for name, row in run.datasets.items()},
+            STYLIZED: import_module("pipeline.datasets.stylized").Settings,
+        },
+        "train_autoencoder": autoencoders,
+        "train_network": {name: _network(run, name) for name in run.networks},
+        "train_evaluator": dict.fromkeys(("animals", "faces"), settings.TrainEvaluatorSettings),
+        "extract": dict.fromkeys(run.layers, settings.ExtractSettings),
+        "train_semantic": dict.fromkeys(of_datasets, settings.TrainSemanticSettings),
+        "train_cinn": dict.fromkeys(run.layers, settings.TrainCinnSettings),
+        "train_baseline": dict.fromkeys(run.baselines, settings.TrainBaselineSettings),
+        "train_stargan": {"faces": settings.TrainStarGANSettings},
+        "train_generator": {"animals": settings.TrainGeneratorSettings},
+        "train_dequantizer": {"animals": settings.TrainDequantizerSettings},
+        "generate": {"animals": settings.GenerateSettings},
+        "experiments": {name: _experiment(name) for name in run.experiments},
+        "inspect": {"": settings.InspectSettings},
+    }
+
+
+def _format(run: Run, name: str, row: DatasetRow) -> type[Section]:
+    module = f"pipeline.datasets.{row.format}"
+    if find_spec(module) is None or not hasattr(import_module(module), "Settings"):
+        known = [
+            path.stem
+            for path in sorted(Path(__file__).parents[1].glob("datasets/*.py"))
+            if "class Settings(" in path.read_text(encoding="utf-8")
+        ]
+        raise unknown(FILE, ("datasets", name, "format"), row.format, known, "format")
+    return import_module(module).Settings
+
+
+def _network(run: Run, name: str) -> type[Section]:
+    build = run.networks[name].build
+    try:
+        return load_card(build or name).settings
+    except PipelineError as error:
+        key = f"networks.{name}.build" if build else f"networks.{name}"
+        raise PipelineError(f"{FILE}: {key}: {error}") from error
+
+
+def _experiment(name: str) -> type[Section]:
+    if name not in names():
+        raise PipelineError(
+            f"{FILE}: experiments.{name} has no folder pipeline/experiments/{name}"
+            f"{nearest(name, names())}; known are {', '.join(names())}."
+        )
+    return load(name, "report").EXPERIMENT.settings
+
+
+def _section(
+    file: str, name: str, raw: Mapping[str, Any], classes: Mapping[str, type[Section]]
+) -> dict[str, Section]:
+    """Every item's settings: what the section's `default` says, then what its own key says."""
+    section = raw.get(name, {})
+    if not isinstance(section, dict):
+        raise bad(file, (name,), section, "a mapping from items to their settings")
+    if list(classes) == [""]:
+        return {"": validate(classes[""], section, file, _place(name, {}))}
+    for item in section:
+        if item != DEFAULT and item not in classes:
+            raise unknown(file, (name, str(item)), None, [DEFAULT, *classes], "item")
+    shared = section.get(DEFAULT, {})
+    if not isinstance(shared, dict):
+        raise bad(file, (name, DEFAULT), shared, "a mapping of settings")
+    fields = {field for model in classes.values() for field in model.model_fields}
+    for key in shared:
+        if key not in fields:
+            raise unknown(file, (name, DEFAULT, str(key)), None, sorted(fields), "key")
+    result = {}
+    for item, model in classes.items():
+        own = section.get(item, {})
+        if own is None or not isinstance(own, dict):
+            raise bad(file, (name, item), own, "a mapping of settings")
+        defaults = {key: value for key, value in shared.items() if key in model.model_fields}
+        place = _place(name, {key: DEFAULT for key in defaults if key not in own}, item)
+        result[item] = validate(model, defaults | own, file, place)
+        check = getattr(result[item], "check", None)
+        if check is not None:
+            check(file, (name, item))
+    return result
+
+
+def _place(
+    section: str, elsewhere: Mapping[str, str], item: str = ""
+) -> Callable[[str | None], tuple[str, ...]]:
+    """The full key in the file of each key of an item."""
+
+    def place(key: str | None) -> tuple[str, ...]:
+        own = (section, item) if item else (section,)
+        if key is None:
+            return own
+        return (section, elsewhere[key], key) if key in elsewhere else (*own, key)
+
+    return place

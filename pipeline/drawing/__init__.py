@@ -1,0 +1,1 @@
+"""Figures drawn from arrays and numbers alone; nothing here imports torch or a model."""

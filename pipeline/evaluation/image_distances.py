@@ -1,0 +1,29 @@
+"""Fréchet and kernel distances of sets of images from one set of reference images."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.evaluation.fid import FrechetReference, KernelReference, feature_statistics
+from pipeline.evaluation.perceptual_features import FeatureExtractor
+
+__all__ = ["ImageDistances"]
+
+
+class ImageDistances:
+    """Measures how far sets of images are from reference images (R, H, W, 3) uint8.
+
+    `seed` chooses the subsets of KID.
+    """
+
+    def __init__(self, extractor: FeatureExtractor, reference: np.ndarray, seed: int) -> None:
+        features = extractor.extract(reference)
+        self.extractor = extractor
+        self._frechet = FrechetReference(feature_statistics(features))
+        self._kernel = KernelReference(features, seed=seed)
+
+    def __call__(self, images: np.ndarray) -> dict[str, float]:
+        """`fid` and `kid`, the latter times 1000, of images (Q, H, W, 3) uint8."""
+        features = self.extractor.extract(images)
+        fid = self._frechet.distance(feature_statistics(features))
+        return {"fid": fid, "kid": 1000 * self._kernel.distance(features).value}

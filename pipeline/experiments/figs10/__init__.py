@@ -1,0 +1,1 @@
+"""Fig. S10: animals through FaceNet, which was trained on people."""

@@ -1,0 +1,5 @@
+"""Arrays and numbers of Fig. S10."""
+
+from pipeline.evaluation.layer_samples import measure_layers as measure
+
+__all__ = ["measure"]

@@ -1,1 +1,0 @@
-"""Figures: drawn from saved arrays and JSON alone, never from a network."""

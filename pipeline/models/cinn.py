@@ -1,0 +1,59 @@
+"""Build and load the conditional INN t with its embedding H (INV paper, Secs. 3.1 and A.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.models.embedding import build_embedding
+from pipeline.models.inn import ConditionalINN, InvertibleNetwork
+from pipeline.models.loading import with_weights
+from pipeline.models.regression import LinearPrediction
+
+__all__ = ["build_cinn", "load_cinn"]
+
+
+def build_cinn(
+    features: int,
+    shape: Sequence[int],
+    embedding: int,
+    blocks: int,
+    width: int,
+    depth: int,
+    base: Mapping[str, int] | None = None,
+    predict: bool = False,
+    dropout: float = 0.0,
+    seed: int = 0,
+    z: Tensor | None = None,
+    z_bar: Tensor | None = None,
+) -> ConditionalINN:
+    """Build t for z_bar of `features` dimensions and representations z of `shape`.
+
+    `embedding` is the width of H(z); `base` has blocks, width and depth of unconditional blocks
+    applied first, whose weights the caller loads. With `predict`, the conditional blocks also read
+    a linear prediction of z_bar, and, without `base`, start from its residual. All other weights
+    are a pure function of `seed`. Given z (R, *shape) of the training images, H standardises by
+    their statistics; given z_bar (R, features) as well, the prediction is fitted to both.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # H draws its weights from the global random state
+        h = build_embedding(shape, embedding)
+    prediction = LinearPrediction(shape, features) if predict else None
+    if z is not None:
+        h.standardize.fit(z)
+        if prediction is not None and z_bar is not None:
+            prediction.fit(z, z_bar)
+    fixed = None if base is None else InvertibleNetwork(features, **base)
+    return ConditionalINN(
+        features, h, blocks, width, depth, dropout, seed, base=fixed, prediction=prediction
+    )
+
+
+def load_cinn(config: Mapping[str, Any], weights: Path) -> ConditionalINN:
+    """Load t, in evaluation mode. `config` holds the arguments of `build_cinn`."""
+    model = build_cinn(**config)
+    return with_weights(model, weights)

@@ -1,0 +1,18 @@
+"""Stage plan: what every item of every other stage is to do."""
+
+from pipeline.cli import report_errors
+from pipeline.config.loading import load_config
+from pipeline.cost import measure
+from pipeline.plan import write_plan
+
+
+def main() -> None:
+    """Check all settings, and write one file per item of each stage."""
+    with report_errors():
+        config = load_config()
+        with measure("plan", "", config.run.scale):
+            write_plan(config)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,325 @@
+"""Figs. 7, S8 and S9: readings whose statistics are known, tables, claims and labels."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from drawn import texts
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from nested import replaced
+from synthetic_fig7 import COUNT, NAMES, OPPOSITE, ROWS, TRUTH, arrays, edits, measured, summary
+
+from pipeline.errors import PipelineError
+from pipeline.evaluation.concepts import EFFECTS, asked
+from pipeline.evaluation.intervals import wilson
+from pipeline.experiments.fig7.draw import draw_changes, draw_fig7, draw_figS8, draw_figS9
+from pipeline.experiments.fig7.report import COHERENCE, EXPERIMENT
+from pipeline.experiments.fig7.summary import PAPER, Measured, pair_distances
+from pipeline.rendering.people import edit, sample_people
+from pipeline.reporting.tables import cell_texts
+from pipeline.storage import read_json, write_json
+
+HEADS = ["hair", "glasses", "gender", "beard", "age", "smile"]
+
+
+@pytest.fixture(scope="module")
+def numbers() -> dict[str, Any]:
+    return summary()
+
+
+def test_perfect_edits() -> None:
+    found = summary(ours=edits(), stargan=edits())
+    assert (found["images"], tuple(found["factors"])) == (COUNT, NAMES)
+    for i, (name, entry) in enumerate(found["factors"].items()):
+        assert (entry["edits"], entry["dimensions"]) == (COUNT, 3 + i)
+        assert {key: entry[f"paper_{key}"] for key in ("distance", "fid")} == PAPER[name]
+        perfect = {"success": 1, "unrelated_kept": 1, "fid": 2 + i, "kid": (2 + i) / 10}
+        for method in ("ours", "stargan"):
+            assert entry[method].items() >= perfect.items()
+            assert entry[method]["changed"] == dict.fromkeys({*NAMES} - {name}, 0)
+            assert entry[method]["traits_kept"] == pytest.approx(1)
+    floors = {"real": {"fid": 1, "kid": 0.1}, "reconstruction": {"fid": 1.5, "kid": 0.15}}
+    assert found["floors"] == floors
+    right = dict.fromkeys(NAMES, 1)
+    assert found["reconstruction"] == right
+    assert found["evaluator"] == right | {"hair_length": 1, "hair_grey": 1}
+
+
+def test_distances_of_embeddings() -> None:
+    ours = edits()
+    ours["Male"].embeddings[: COUNT // 2, 2] = 3.12
+    found = summary(ours=ours)
+    male, young = (found["factors"][name]["ours"] for name in ("Male", "Young"))
+    assert male["distance"] == pytest.approx({"mean": 2.12, "std": 1})
+    assert young["distance"] == pytest.approx({"mean": 0.84, "std": 0})
+    assert young["distance_from_reconstruction"] == pytest.approx({"mean": 0.34, "std": 0})
+    assert found["factors"]["Male"]["stargan"]["distance_from_reconstruction"] is None
+    assert found["reconstruction_distance"] == {"mean": 0.5, "std": 0}
+    found = summary(ours={name: measured(shift=0.5) for name in NAMES})["factors"]["Smiling"]
+    assert found["ours"]["success"] == found["ours"]["success_interval"][0] == 0
+    assert found["ours"]["distance_from_reconstruction"]["mean"] == 0  # an edit that does nothing
+
+
+def test_only_men_are_given_beards() -> None:
+    read = OPPOSITE["No_Beard"] | ~TRUTH["Male"].to_numpy()  # every woman stays without
+    found = summary(ours=edits(No_Beard={"No_Beard": read}), stargan=edits())
+    beard, coherence = found["factors"]["No_Beard"]["ours"], found["coherence"]
+    assert (beard["success"], beard["success_interval"]) == (1, wilson(np.ones(20, bool)))
+    for method, share in (("ours", 1), ("stargan", 0)):
+        assert coherence[method]["women_stay_beardless"] == share
+        assert share in coherence[method]["women_stay_beardless_interval"]
+
+
+def test_a_change_is_one_from_what_was_not_edited() -> None:
+    """Ours is compared with the reconstruction, StarGAN with the input."""
+    wrong = {"Young": OPPOSITE["Young"]}
+    after = edits(Smiling=wrong)
+    found = summary(reconstructions=measured(wrong), ours=after, stargan=after)["factors"]
+    assert found["Smiling"]["ours"]["changed"]["Young"] == 0
+    assert found["Smiling"]["stargan"]["changed"]["Young"] == 1
+    assert found["Smiling"]["stargan"]["unrelated_kept"] == pytest.approx(4 / 5)
+
+
+def test_what_an_attribute_causes_does_not_count_as_unrelated() -> None:
+    half = {"No_Beard": np.where(ROWS < 20, OPPOSITE["No_Beard"], TRUTH["No_Beard"])}
+    found = summary(ours=edits(Male=half, Young=half))["factors"]
+    for name, kept in (("Male", 1), ("Young", 4.5 / 5)):
+        assert found[name]["ours"]["changed"]["No_Beard"] == 0.5
+        assert found[name]["ours"]["unrelated_kept"] == pytest.approx(kept)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_effects_are_those_of_the_rendered_world(name: str) -> None:
+    """Setting an attribute either way changes itself and what EFFECTS lists; others never."""
+    people = sample_people(3000, seed=0)
+    changed = set()
+    for value in (True, False):
+        after = edit(people, name, value)
+        changed |= {other for other in NAMES if (after[other] != people[other]).any()}
+    assert changed - {name} == set(EFFECTS.get(name, ()))
+
+
+@pytest.mark.parametrize(("scale", "kept"), [(-1, 0), (0, 0.5)])
+def test_traits_that_are_kept_in_part(scale: float, kept: float) -> None:
+    width = {"face_width": scale * TRUTH["face_width"].to_numpy()}
+    found = summary(ours=edits(Male=width))["factors"]["Male"]["ours"]
+    assert found["traits_kept"] == pytest.approx(kept, abs=1e-6)
+
+
+def test_coherence() -> None:
+    inputs = measured({"hair_length": TRUTH["hair_length"].to_numpy() + 0.05 * (-1.0) ** ROWS})
+    # The evaluator is wrong by 0.05: half of the men get more than that, all women less hair.
+    longer = np.where(ROWS % 2 == 0, 0.06, 0.04)
+    after = np.where(TRUTH["Male"], 0.1 + longer, 0.2)
+    grey = np.where(TRUTH["Young"], np.where(ROWS % 5 == 2, 0.3, 0.29), 0)
+    ours = edits(Male={"hair_length": after}, Young={"hair_grey": grey})
+    found = summary(inputs=inputs, ours=ours)["coherence"]["ours"]
+    assert found["gender_moves_hair"] == 0.75
+    assert found["gender_moves_hair_interval"] == wilson(ROWS >= 10)
+    assert found["older_turns_grey"] == pytest.approx(1 / 3)
+    assert found["older_turns_grey_interval"] == wilson(np.arange(24) < 8)
+
+
+def test_what_the_evaluator_does_not_read_is_none() -> None:
+    """As of photographs, which have no numbers."""
+
+    def bare(sets: Measured) -> Measured:
+        return replace(sets, readings={name: sets.readings[name] for name in NAMES})
+
+    after, before = {name: bare(one) for name, one in edits().items()}, bare(measured())
+    sets = {"inputs": before, "reconstructions": before, "ours": after, "stargan": after}
+    found = summary(truth=TRUTH[["identity", *NAMES]], **sets)
+    json.dumps(found, allow_nan=False)
+    assert found["evaluator"]["hair_length"] is None
+    assert found["factors"]["Male"]["ours"]["traits_kept"] is None
+    coherence = found["coherence"]["ours"]
+    assert coherence["gender_moves_hair"] is coherence["older_turns_grey_interval"] is None
+    assert coherence["women_stay_beardless"] == 0
+
+
+def test_distances_of_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    points, people = rng.normal(size=(30, 4)), rng.integers(0, 5, 30)
+    first, second = np.triu_indices(30, 1)
+    distances = np.linalg.norm(points[first] - points[second], axis=1)
+    same = people[first] == people[second]
+    monkeypatch.setattr("pipeline.experiments.fig7.summary.BLOCK", 7)
+    found = pair_distances(points, people)
+    for name, some in (("same", distances[same]), ("different", distances[~same])):
+        expected = {"mean": some.mean(), "std": some.std()}
+        assert found[name] == pytest.approx(expected, rel=1e-5)
+    for people in (np.arange(4), np.zeros(4, int)):
+        with pytest.raises(PipelineError, match=r"no two of the same.*experiments\.fig7\.inputs"):
+            pair_distances(np.eye(4), people)
+
+
+@pytest.mark.parametrize(("successes", "count"), [(0, 10), (10, 10), (3, 10), (1900, 2048)])
+def test_wilson(successes: int, count: int) -> None:
+    z, p = 1.959964, successes / count
+    centre = (p + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z * np.sqrt(p * (1 - p) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
+    found = wilson(np.arange(count) < successes)
+    assert found == pytest.approx([max(centre - half, 0), min(centre + half, 1)], abs=1e-5)
+    assert wilson(np.empty(0, bool)) is None
+
+
+def test_tables_of_edits(numbers: dict[str, Any]) -> None:
+    found = EXPERIMENT.files(numbers)
+    rows = {name: {row[0]: row[1:] for row in cell_texts(found[name])} for name in found}
+    assert rows["edits"]["gender"] == [
+        "100.0", "100.0", "85.0", "100.0", "75.0", "1.00", "0.50", "1.120 ± 0.000",
+        "0.712 ± 0.100", "1.061 ± 0.030",
+    ]  # fmt: skip
+    assert rows["fid"]["glasses"] == ["24.97", "41.27", "101.0", "151.0", "10.10", "15.10"]
+    for name, phrases in (
+        ("edits", ("laptop", "seed 7", "40 test", "64 px", "97.0", "hair 3, glasses 4")),
+        ("fid", ("FID-EN0 1.0, KID × 1000 0.10", "FID-EN0 1.5")),
+    ):
+        assert all(phrase in " ".join(found[name].notes) for phrase in phrases)
+        about = {"scale": "laptop", "seed": 7, "N": COUNT, "px": 64}
+        assert found[name].constants.items() >= about.items()
+    assert found["fid"].constants["floor KID × 1000, reconstructions"] == 0.15
+    large = replaced(numbers, 2082.2, "factors", "Male", "stargan", "kid")
+    assert EXPERIMENT.files(large)["fid"].digits == (0, 2, 2, 1, 1, 0, 0)  # no decimals
+
+
+def test_coherence_and_the_training_of_stargan(numbers: dict[str, Any]) -> None:
+    coherence, stargan = EXPERIMENT.tables(numbers)
+    assert [row[3] for row in coherence.rows] == ["R² 1.000", "100.0 % right", "R² 1.000"]
+    assert [cell.split(" (")[0] for cell in coherence.rows[0][1:3]] == ["100.0 %", "0.0 %"]
+    assert [value for _, value in stargan.rows] == [
+        "2,000", "2.656", "0.0179", "0.630", "-1.310", "0.820", "0.067", "96.5 %", "78.7 %",
+        "0.125", "0.063",
+    ]  # fmt: skip
+    assert all(words in stargan.note for words in ("60.0 %", "hair 95.0 %", "11,000 steps"))
+    weak = replaced(numbers, 0.4, "factors", "Male", "stargan", "success")
+    assert "does not edit every attribute" in EXPERIMENT.tables(weak)[1].note
+
+
+def test_what_is_unknown_of_photographs_and_published_weights_is_said() -> None:
+    numbers = summary() | {"counterfactual_edits": None, "validation_accuracy": None}
+    for factor in numbers["factors"].values():
+        factor["paper_distance"] = factor["paper_fid"] = factor["ours"]["traits_kept"] = None
+    found = EXPERIMENT.files(numbers)
+    cells = [cell for row in found["edits"].rows for cell in row]
+    assert {cells.count(words) for words in ("not measured", "not stated", "not known")} == {6}
+    assert [row[1:3] for row in found["fid"].rows] == [["not stated", "not stated"]] * 6
+    for make in (draw_fig7, draw_figS9):
+        assert "not stated" in texts(make(numbers, arrays()))
+    for accuracy in (0.913, None):
+        *_, (_, words) = EXPERIMENT.facts(numbers | {"validation_accuracy": accuracy})
+        assert "97.0 %" in words and ("91.3 %" in words) == (accuracy is not None)
+
+
+def decide(claim: str, numbers: dict[str, Any], scale: str = "laptop") -> dict[str, Any]:
+    (found,) = (one for one in EXPERIMENT.claims if one.id == claim)
+    return found.decide(scale, "fig7", numbers)
+
+
+def test_claims_are_about_the_smallest_number(numbers: dict[str, Any]) -> None:
+    rows = {claim.id: decide(claim.id, numbers) for claim in EXPERIMENT.claims}
+    smile = numbers["factors"]["Smiling"]["ours"]
+    assert (rows["F7.a"]["value"], rows["F7.a"]["ci"]) == (0.975, smile["success_interval"])
+    expected = {"F7.b": 0.99, "F7.c": 0.93 / 0.84, "S9.a": 155 / 105, "S8.a": 1}
+    assert {name: rows[name]["value"] for name in expected} == pytest.approx(expected)
+    assert [part["of"] for part in rows["S8.a"]["conditions"]] == ["hair", "women", "grey"]
+    assert rows["S8.a"]["ci"] == numbers["coherence"]["ours"]["gender_moves_hair_interval"]
+
+
+@pytest.mark.parametrize(
+    ("claim", "keys", "value", "holds"),
+    [
+        ("F7.a", "factors Smiling ours success", 0.9, True),
+        *(("F7.a", f"factors {name} ours success", 0.8999, False) for name in NAMES),
+        ("F7.a", "factors No_Beard ours success", None, None),
+        *(("F7.b", f"factors {name} ours unrelated_kept", 0.8999, False) for name in NAMES),
+        ("F7.b", "factors Male ours unrelated_kept", None, None),
+        ("F7.c", "factors Young ours distance mean", 0.93, False),
+        ("F7.c", "factors Male ours distance mean", 0.84, False),
+        ("S9.a", "factors Male stargan fid", 102.0, False),
+        ("S9.a", "factors Smiling ours fid", 155.001, False),
+        *(("S8.a", f"coherence ours {name}", 0.7999, False) for name in COHERENCE),
+        *(("S8.a", f"coherence ours {name}", None, None) for name in COHERENCE),
+    ],
+)
+def test_verdicts(
+    numbers: dict[str, Any], claim: str, keys: str, value: float | None, holds: bool | None
+) -> None:
+    changed = replaced(numbers, value, *keys.split())
+    assert decide(claim, changed)["holds"] is decide(claim, changed, "paper")["holds"] is holds
+
+
+def bold(figure: Figure) -> set[str]:
+    return {text.get_text() for text in figure.findobj(Text) if text.get_weight() == "bold"}
+
+
+def test_figures_end_with_distances(numbers: dict[str, Any]) -> None:
+    figure = draw_fig7(numbers, arrays())
+    written = texts(figure)
+    assert {f"{head} $e_{i + 1}$" for i, head in enumerate(HEADS)} <= set(written)
+    assert "0.500 ± 0.000" in written and "N = 40 test images" in written[-1]
+    pairs = [f"{pair['mean']:.3f} ± {pair['std']:.3f}" for pair in numbers["pairs"].values()]
+    assert any(all(pair in text for pair in pairs) for text in written)
+    assert bold(figure) == {  # the two largest of a row
+        "1.120 ± 0.000", "0.930 ± 0.000", "0.620 ± 0.000", "0.430 ± 0.000", "1.061 ± 0.030",
+        "1.000 ± 0.046",
+    }  # fmt: skip
+    figure = draw_figS9(numbers, arrays())
+    assert {"FID-EN0", "KID × 1000", "100.0", "155.0", "10.00", "16.24", "41.27",
+            "floors: real images 1.00, reconstructions 1.50"} <= set(texts(figure))  # fmt: skip
+    assert {"100.0", "105.0", "10.00", "16.24"} <= bold(figure)  # the smaller of two
+    assert not {"150.0", "20.94"} & bold(figure)
+
+
+def test_each_edit_says_what_it_asks_for(numbers: dict[str, Any]) -> None:
+    shown = arrays()
+    written = texts(draw_figS8(numbers, shown))
+    rows = range(5, 8)  # of ten: five are in Fig. 7, two in Fig. S9
+    wanted = [asked(NAMES[i], not shown["values"][row, i]) for row in rows for i in range(6)]
+    assert all(written.count(words) == wanted.count(words) for words in wanted)
+    assert (asked("Male", True), asked("Bald_Head", False)) == ("man", "not Bald Head")
+    # Inputs are shared out, to as many as in the paper if there are 16.
+    for count, shares in ((1, (1, 1)), (3, (1, 1)), (6, (1, 1)), (8, (2, 1)), (16, (6, 5))):
+        few = arrays(count)
+        for make, share in zip((draw_figS8, draw_figS9), shares, strict=True):
+            assert f"N = {share} test images" in texts(make(numbers, few))[-1]
+        assert draw_fig7(numbers, few)
+
+
+def test_changes_in_the_papers_order(tmp_path: Path, numbers: dict[str, Any]) -> None:
+    write_json(tmp_path / "fig7.json", numbers)
+    numbers = read_json(tmp_path / "fig7.json")
+    assert list(numbers["factors"]) != list(NAMES)  # sorted
+    for table in EXPERIMENT.files(numbers).values():
+        assert [row[0] for row in table.rows] == HEADS
+    figure = draw_changes(numbers)
+    ours, stargan = (axes for axes in figure.axes if axes.get_title() in ("ours", "StarGAN"))
+    assert [label.get_text() for label in ours.get_yticklabels()] == HEADS
+    for axes, success in ((ours, (100, 100, 100, 100, 100, 97.5)),
+                          (stargan, (95, 90, 85, 60, 75, 70))):  # fmt: skip
+        cells = np.asarray(axes.collections[0].get_array()).reshape(6, 6)
+        assert np.diag(cells) == pytest.approx(success)  # success on the diagonal
+        assert sum("†" in text.get_text() for text in axes.texts) == 1
+    assert (cells[2, 5], cells[5, 2]) == (100, 0)  # edited, read
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "kind"),
+    [
+        ("inputs", (0, 8, 8, 3), np.uint8),
+        ("inputs", (10, 8, 8, 3), float),
+        ("reconstructions", (9, 8, 8, 3), np.uint8),
+        ("ours", (10, 5, 8, 8, 3), np.uint8),
+        ("values", (10, 6), np.int64),
+    ],
+)
+def test_arrays_that_do_not_fit(
+    numbers: dict[str, Any], name: str, shape: tuple[int, ...], kind: Any
+) -> None:
+    for make in (draw_fig7, draw_figS8, draw_figS9):
+        with pytest.raises(PipelineError, match=f"{name}.*shape"):
+            make(numbers, arrays() | {name: np.zeros(shape, kind)})
