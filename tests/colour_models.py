@@ -43,33 +43,32 @@ def colour(z: Tensor) -> Tensor:
     return z.float().mean((2, 3))
 
 
-class Model(nn.Module):
-    """A module with a weight, for code that asks for the device."""
+class Formula(nn.Module):
+    """A model with these methods, and a weight, for code that asks for the device."""
 
-    def __init__(self) -> None:
+    def __init__(self, **methods: Any) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(()))
+        self.__dict__ |= methods
 
 
-class Decoder(Model):
-    """D: z_bar is the colour."""
-
-    def decode(self, z_bar: Tensor) -> Tensor:
-        return images(z_bar)
-
-
-class Inn(Model):
+def inn(gain: float) -> Formula:
     """t: v = (z_bar - colour of z) / gain."""
 
-    def __init__(self, gain: float) -> None:
-        super().__init__()
-        self.gain = gain
+    def inverse(v: Tensor, z: Tensor) -> Tensor:
+        return colour(z).repeat_interleave(len(v) // len(z), 0) + gain * v
 
-    def forward(self, z_bar: Tensor, z: Tensor) -> tuple[Tensor, None]:
-        return (z_bar - colour(z)) / self.gain, None
+    return Formula(forward=lambda z_bar, z: ((z_bar - colour(z)) / gain, None), inverse=inverse)
 
-    def inverse(self, v: Tensor, z: Tensor) -> Tensor:
-        return colour(z).repeat_interleave(len(v) // len(z), 0) + self.gain * v
+
+def evaluator(_folder: Path) -> Formula:
+    """Predicts the species and, as yaw, how blue an image is."""
+
+    def read(x: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        red, _, blue = x.mean((2, 3)).T
+        return {"species": (red[:, None] - LEVELS).abs().argmin(1)}, blue[:, None]
+
+    return Formula(size=SIZE, classes={"species": SPECIES}, numbers=("yaw",), read=read)
 
 
 class Classes(nn.Module):
@@ -85,7 +84,7 @@ class Classes(nn.Module):
         return logits
 
 
-class Network(Model):
+class Network(Formula):
     """Layers that all have the mean colour, but for `input`, the image; it sees one channel."""
 
     def __init__(
@@ -103,18 +102,6 @@ class Network(Model):
         for name in self.names:
             x = self.get_submodule(name)(x if name == "input" else x.mean((2, 3), keepdim=True))
         return self.fc(x)
-
-
-class Evaluator(Model):
-    """Predicts the species and, as yaw, how blue an image is."""
-
-    size = SIZE
-    classes = {"species": SPECIES}
-    numbers = ("yaw",)
-
-    def read(self, x: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        red, _, blue = x.mean((2, 3)).T
-        return {"species": (red[:, None] - LEVELS).abs().argmin(1)}, blue[:, None]
 
 
 def write_images(colours: Tensor, truth: pd.DataFrame) -> None:
@@ -165,7 +152,7 @@ def measure(
     module: Any,
     settings: Any,
     rows: Rows,
-    t: Callable[[float], Any] = Inn,
+    t: Callable[[float], Any] = inn,
     **models: Callable[[Path], Any],
 ) -> tuple[dict[str, np.ndarray], dict[str, Any], list[Path]]:
     """What `module` measures with t of a gain, and with `models` of a folder; and the folders."""
@@ -179,8 +166,8 @@ def measure(
         folders.append(folder)
         return models[kind](folder)
 
-    models = {"autoencoder": lambda _: Decoder(), "evaluator": lambda _: Evaluator()} | models
-    monkeypatch.setattr(module, "load_cinn", load_cinn)
+    models = {"autoencoder": lambda _: Formula(decode=images), "evaluator": evaluator} | models
+    monkeypatch.setattr(module, "load_cinn", load_cinn, raising=False)
     for kind in models:
         monkeypatch.setattr(module, f"load_{kind}", partial(load_model, kind), raising=False)
     task = Task("measure", "any", "smoke", 3, 1, settings, rows, {}, "")

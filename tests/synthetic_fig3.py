@@ -54,7 +54,6 @@ def layers(own: dict[str, np.ndarray]) -> dict[str, LayerSamples]:
 
 
 def summary(scale: str = "laptop", figure: str = "fig3", **changes: Any) -> dict[str, Any]:
-    """What metrics/fig3.json, or figs10.json, would hold."""
     own, (classes, numbers) = truth(figure=figure), KNOWN[figure]
     about = {"scale": scale, "seed": 7, "inputs": INPUTS, "samples": 250, "size": 8}
     quality: dict[str, dict[str, float]] = {name: {"accuracy": 0.99} for name in classes}

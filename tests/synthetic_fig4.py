@@ -36,7 +36,6 @@ def factors(inputs: int = 120, invariances: int = 60) -> np.ndarray:
 
 
 def summary(scale: str = "laptop", **changes: Any) -> dict[str, Any]:
-    """What metrics/fig4.json would hold."""
     rng = np.random.default_rng(1)
     options: dict[str, Any] = {
         "early": 1, "late": 4, "scale": scale, "seed": 7, "reconstruction_mse": 0.0123456,
@@ -49,7 +48,6 @@ def summary(scale: str = "laptop", **changes: Any) -> dict[str, Any]:
 
 
 def arrays(rows: int = 6, columns: int = 9) -> dict[str, np.ndarray]:
-    """What data/evaluations/fig4.npz would hold."""
     inputs = dict.fromkeys(("early_inputs", "late_inputs"), ())
     samples = dict.fromkeys(("early_samples", "late_samples"), (columns,))
     steps = {"early_step": np.array(STEPS[1]), "late_step": np.array(STEPS[4])}

@@ -33,7 +33,6 @@ def layer(name: str, seen: dict[str, np.ndarray]) -> LayerAttack:
 def summary(
     scale: str = "laptop", misled: int = MISLED, known: list[str] | None = None
 ) -> dict[str, Any]:
-    """What metrics/fig5.json would hold."""
     seen = predictions(misled)
     about = {"scale": scale, "seed": 7, "size": 8, "attack": "fgsm", "epsilon": 0.02,
              "variance_inputs": 20, "variance_samples": 25,
@@ -44,7 +43,6 @@ def summary(
 
 
 def arrays(rows: int = 3, size: int = 8) -> dict[str, np.ndarray]:
-    """What data/evaluations/fig5.npz would hold."""
     shown = [f"{kind}_images" for kind in KINDS]
     shown += [f"{layer}_{kind}" for layer in PAPER for kind in KINDS]
     found = {f"{kind}_predictions": seen[:rows] for kind, seen in predictions().items()}

@@ -15,7 +15,6 @@ WRONG = {"natural": 1, "stylized": 2, "texture": 2, "sketch": 3}
 
 
 def inputs() -> pd.DataFrame:
-    """What the inputs of each kind are of."""
     shape = np.array(SPECIES * (INPUTS // len(SPECIES)), dtype=object)
     coat, nothing = np.roll(shape, 1), np.full(INPUTS, "", dtype=object)
     return pd.DataFrame(
@@ -40,7 +39,6 @@ def seen(truth: pd.DataFrame) -> dict[str, Seen]:
 
 
 def summary(scale: str = "laptop") -> dict[str, Any]:
-    """What metrics/fig6.json would hold."""
     truth = inputs()
     about = {"scale": scale, "seed": 7, "samples": SAMPLES, "rows": 1, "size": 16,
              "inputs": dict.fromkeys(KINDS, INPUTS), "generated": 40, "generated_right": 0.95,
@@ -49,7 +47,6 @@ def summary(scale: str = "laptop") -> dict[str, Any]:
 
 
 def arrays(columns: int = 3, size: int = 8) -> dict[str, np.ndarray]:
-    """What data/evaluations/fig6.npz would hold."""
     samples = dict.fromkeys(("natural_samples", "stylized_samples"), (columns,))
     images = noise(len(KINDS) * ROWS, size, inputs=(), **samples)
     return images | {"kinds": np.repeat(KINDS, ROWS)}

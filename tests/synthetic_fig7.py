@@ -78,7 +78,6 @@ def summary(scale: str = "laptop", **changes: Any) -> dict[str, Any]:
 
 
 def arrays(rows: int = 10, size: int = 8) -> dict[str, np.ndarray]:
-    """What data/evaluations/fig7.npz would hold."""
     edited = dict.fromkeys(("ours", "stargan", "donors"), (len(NAMES),))
     values = np.random.default_rng(5).random((rows, len(NAMES))) < 0.5
     images = noise(rows, size, inputs=(), reconstructions=(), **edited)

@@ -1,4 +1,8 @@
-"""Everything that the report of a scale is written from, made up."""
+"""Everything that the report of a scale is written from, made up.
+
+`summary` of a module makes what metrics/<experiment>.json would hold, `arrays` the arrays of
+data/evaluations/<experiment>.npz.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -17,7 +17,6 @@ FAITHFULNESS = {"conv5": 0.97, "fc6": 0.96, "fc7": 0.95, "fc8": 0.92, "output": 
 
 
 def measured() -> dict[str, Any]:
-    """Distances, cosines and shares."""
     return {
         "floor_real": {"fid": 10.0, "kid": 0.01},
         "floor_reconstruction": {"fid": 95.0, "kid": 9.0},
@@ -42,7 +41,6 @@ def _layer(layer: str) -> dict[str, Any]:
 def summary(
     scale: str = "laptop", found: dict[str, Any] | None = None, **changes: Any
 ) -> dict[str, Any]:
-    """What metrics/table1.json would hold."""
     about: dict[str, Any] = {
         "scale": scale, "seed": 7, "images": 2048, "size": 64, "label": "FID-EN0",
         "preparation": "128 px, bilinear, antialiased", "steps_ours": 9000,
@@ -52,7 +50,6 @@ def summary(
 
 
 def arrays(inputs: int = 2, samples: int = 3, size: int = 16) -> dict[str, np.ndarray]:
-    """What data/evaluations/table1.npz would hold."""
     names = np.array(["tiger", "snow_leopard", "cow", "lion", "fox"][:inputs])
     methods = {"ours": (samples,), "dosovitskiy": (), "mahendran": ()}
     own = {f"{layer}_{name}": stack for layer in LAYERS for name, stack in methods.items()}

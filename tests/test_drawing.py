@@ -76,13 +76,11 @@ def test_contact_sheets_and_strips_have_rows_of_named_images() -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ({}, "shape"),
-        ({"yaw": pictures(1)[0]}, "shape"),
-        ({"yaw": pictures(0)}, "shape"),
+        ({}, "shape"), ({"yaw": pictures(1)[0]}, "shape"), ({"yaw": pictures(0)}, "shape"),
         ({"yaw": pictures(2).astype(np.float32)}, "uint8"),
         ({"yaw": pictures(2), "light": pictures(2, 15)}, "different sizes"),
     ],
-)
+)  # fmt: skip
 def test_bad_rows(rows: dict[str, np.ndarray], message: str) -> None:
     with pytest.raises(PipelineError, match=message):
         draw_contact_sheet(rows, [], META)

@@ -17,14 +17,9 @@ def crossed(rng, inputs, invariances, dimensions, of_z=0.0, of_v=0.0, of_both=0.
 
 @pytest.mark.parametrize(
     ("components", "eq20", "eq19", "first_z", "first_v"),
-    [
-        ((1, 0, 0), 1, 0, 1, 0),
-        ((0, 1, 0), 0, 1, 0, 1),
-        ((0, 0, 1), 1, 1, 0, 0),
-        ((3, 1, 0), 0.75, 0.25, 0.75, 0.25),
-        ((1, 2, 1), 0.5, 0.75, 0.25, 0.5),
-    ],
-)
+    [((1, 0, 0), 1, 0, 1, 0), ((0, 1, 0), 0, 1, 0, 1), ((0, 0, 1), 1, 1, 0, 0),
+     ((3, 1, 0), 0.75, 0.25, 0.75, 0.25), ((1, 2, 1), 0.5, 0.75, 0.25, 0.5)],
+)  # fmt: skip
 def test_closed_forms(components, eq20, eq19, first_z, first_v):
     values = crossed(np.random.default_rng(0), 400, 400, 6, *components)
     shares = (ev.explained_by_z, ev.explained_by_v, ev.first_order_z, ev.first_order_v)
@@ -56,9 +51,8 @@ def test_dimensions_are_reduced_by_traces():
     parts = [ev.variance_components(values, [k]) for k in range(4)]
     ratio = sum(p.z + p.interaction for p in parts) / sum(p.total for p in parts)
     assert ev.explained_by_z(values) == pytest.approx(float(ratio))
-    assert ev.explained_by_z(values, slice(1, 3)) == pytest.approx(
-        float(ev.explained_by_z(values[..., 1:3]))
-    )
+    some = float(ev.explained_by_z(values[..., 1:3]))
+    assert ev.explained_by_z(values, slice(1, 3)) == pytest.approx(some)
 
 
 def test_first_order_index_is_unbiased_with_few_invariances():
@@ -153,13 +147,10 @@ def test_ratio_and_correlation():
 
 def test_bad_designs_and_resamplings_are_refused():
     for values, message in (
-        (np.zeros((3, 3)), "shape"),
-        (np.zeros((1, 3, 2)), "at least 2 inputs"),
-        (np.zeros((3, 1, 2)), "2 invariances"),
-        (np.zeros((3, 3, 0)), "1 dimension"),
-        (np.full((3, 3, 2), np.nan), "not finite"),
-        (np.zeros((3, 3, 2)), "does not vary"),
-    ):
+        (np.zeros((3, 3)), "shape"), (np.zeros((1, 3, 2)), "at least 2 inputs"),
+        (np.zeros((3, 1, 2)), "2 invariances"), (np.zeros((3, 3, 0)), "1 dimension"),
+        (np.full((3, 3, 2), np.nan), "not finite"), (np.zeros((3, 3, 2)), "does not vary"),
+    ):  # fmt: skip
         with pytest.raises(PipelineError, match=message):
             ev.explained_by_z(values)
     with pytest.raises(PipelineError, match="at least 2"):

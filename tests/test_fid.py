@@ -70,7 +70,6 @@ def test_closed_form_for_commuting_covariances() -> None:
 def test_exact_and_equal_to_pytorch_fid(
     counts: tuple[int, int], shift: float, decay: float
 ) -> None:
-    """Fewer images than features on either side, or both."""
     sets = [draw(count, 128, i, i * shift, decay) for i, count in enumerate(counts)]
     first, second = map(statistics, sets)
     found = frechet(first, second)
@@ -113,12 +112,10 @@ def test_a_matrix_that_is_no_covariance(matrix: str) -> None:
 @pytest.mark.parametrize(
     ("sets", "words"),
     [
-        ((np.eye(3), np.eye(4)), "3 and 4 features"),
-        ((np.zeros((1, 4)),), "at least 2 images"),
-        ((np.zeros((5, 4, 1)),), "at least 2 images"),
-        ((np.full((5, 4), np.inf),), "not finite"),
+        ((np.eye(3), np.eye(4)), "3 and 4 features"), ((np.zeros((1, 4)),), "at least 2 images"),
+        ((np.zeros((5, 4, 1)),), "at least 2 images"), ((np.full((5, 4), np.inf),), "not finite"),
     ],
-)
+)  # fmt: skip
 def test_features_without_a_distance(sets: tuple[np.ndarray, ...], words: str) -> None:
     with pytest.raises(PipelineError, match=words):
         frechet(*map(statistics, sets))

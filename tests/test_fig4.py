@@ -67,16 +67,12 @@ def test_intervals_and_errors(numbers: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"factors": factors()[0]}, "shape"),
-        ({"factors": factors()[:1]}, "at least 2 checkpoints"),
-        ({"slices": {"digit": slice(0, 2)}}, "'foreground'"),
-        ({"steps": STEPS[:-1]}, "5 steps"),
-        ({"steps": STEPS[::-1]}, "order of training"),
-        ({"accuracy": [*ACCURACY, 1.0]}, "7 accuracies"),
-        ({"calibration": []}, "0 summaries"),
-        ({"late": 6}, "from 0 to 5"),
+        ({"factors": factors()[0]}, "shape"), ({"factors": factors()[:1]}, "at least 2 check"),
+        ({"slices": {"digit": slice(0, 2)}}, "'foreground'"), ({"late": 6}, "from 0 to 5"),
+        ({"steps": STEPS[:-1]}, "5 steps"), ({"steps": STEPS[::-1]}, "order of training"),
+        ({"accuracy": [*ACCURACY, 1.0]}, "7 accuracies"), ({"calibration": []}, "0 summaries"),
     ],
-)
+)  # fmt: skip
 def test_bad_input_of_the_summary(change: dict[str, Any], message: str) -> None:
     arguments: dict[str, Any] = {
         "factors": factors(), "slices": SLICES, "steps": STEPS, "accuracy": ACCURACY, "early": 1,

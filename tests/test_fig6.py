@@ -31,33 +31,29 @@ NOISE = 2
 """Dimensions of z~; the rest of z_bar represents the class."""
 
 
-class Generator(world.Model):
+def generator(labels: Tensor, outputs: int) -> world.Formula:
     """D of z_bar = (z~, h~): red shows the class of h, blue is the first of z~; h = 2 h~."""
 
-    def __init__(self, labels: tuple[int, ...], classes: int) -> None:
-        super().__init__()
-        self.labels = torch.tensor(labels)
-        self.generator = SimpleNamespace(
-            classes=classes, noise=NOISE, embed=lambda label: 2.0 * label[:, None]
-        )
-        self.dequantizer = SimpleNamespace(decode=lambda code: 2 * code)
-
-    def decode(self, z_bar: Tensor) -> Tensor:
-        nearest = (z_bar[:, NOISE:] - self.labels).abs().argmin(1)
+    def decode(z_bar: Tensor) -> Tensor:
+        nearest = (z_bar[:, NOISE:] - labels).abs().argmin(1)
         blue = z_bar[:, 0].tanh()
         return world.images(torch.stack([LEVELS[nearest], 0 * blue, blue], 1))
 
+    embed = lambda label: 2.0 * label[:, None]  # noqa: E731
+    inner = SimpleNamespace(classes=outputs, noise=NOISE, embed=embed)
+    return world.Formula(
+        decode=decode, generator=inner, dequantizer=SimpleNamespace(decode=lambda code: 2 * code)
+    )
 
-class ClassInn(world.Model):
+
+def inn(labels: Tensor) -> world.Formula:
     """t^-1(v | z): z~ is v's, h~ the class whose red z represents, and a bit of v."""
 
-    def __init__(self, labels: tuple[int, ...]) -> None:
-        super().__init__()
-        self.labels = torch.tensor(labels)
-
-    def inverse(self, v: Tensor, z: Tensor) -> Tensor:
-        found = self.labels[(world.colour(z)[:, :1] - LEVELS).abs().argmin(1)]
+    def inverse(v: Tensor, z: Tensor) -> Tensor:
+        found = labels[(world.colour(z)[:, :1] - LEVELS).abs().argmin(1)]
         return torch.cat([v[:, :NOISE], found[:, None] + 0.3 * v[:, NOISE:].tanh()], 1)
+
+    return world.Formula(inverse=inverse)
 
 
 def measure(
@@ -84,8 +80,8 @@ def measure(
     world.write_images(torch.stack([red, green, 0 * red], 1), truth)
     settings = Fig6Settings(samples=5, rows=2, more=1, columns=3, bootstrap=5)
     return world.measure(
-        monkeypatch, module, settings, rows, lambda _: ClassInn(labels),
-        latent_generator=lambda _: Generator(labels, outputs),
+        monkeypatch, module, settings, rows, lambda _: inn(torch.tensor(labels)),
+        latent_generator=lambda _: generator(torch.tensor(labels), outputs),
         network=lambda folder: world.Network(
             ("avgpool",), world.Classes(labels, outputs), channels[folder.name]
         ),

@@ -1,23 +1,33 @@
 """Figs. 7, S8 and S9: readings whose statistics are known, tables, claims and labels."""
 
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import colour_models as world
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from drawn import texts
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from nested import replaced
 from synthetic_fig7 import COUNT, NAMES, OPPOSITE, ROWS, TRUTH, arrays, edits, measured, summary
+from torch import nn
 
+from pipeline import paths
+from pipeline.datasets.features import save_posterior
 from pipeline.errors import PipelineError
 from pipeline.evaluation.concepts import EFFECTS, asked
+from pipeline.evaluation.counterfactual_edits import counterfactual_edits
 from pipeline.evaluation.intervals import wilson
+from pipeline.experiments.fig7 import measure as module
 from pipeline.experiments.fig7.draw import draw_changes, draw_fig7, draw_figS8, draw_figS9
-from pipeline.experiments.fig7.report import COHERENCE, EXPERIMENT
+from pipeline.experiments.fig7.report import COHERENCE, EXPERIMENT, Fig7Settings
 from pipeline.experiments.fig7.summary import PAPER, Measured, pair_distances
 from pipeline.rendering.people import edit, sample_people
 from pipeline.reporting.tables import cell_texts
@@ -167,6 +177,106 @@ def test_wilson(successes: int, count: int) -> None:
     assert wilson(np.empty(0, bool)) is None
 
 
+CHANNELS = {"Male": 0, "Smiling": 2}
+"""Red people are men, blue ones smile; z_bar, and what the network sees, are the colour."""
+MODELS: dict[str, Callable[[Any], Any]] = {
+    "network": lambda _: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3)),
+    "semantic": lambda _: world.Formula(  # e(z_bar) = z_bar
+        factors={"residual": 1, **dict.fromkeys(CHANNELS, 1)}, indices=CHANNELS.get,
+        inverse=lambda factors: factors, forward=lambda z_bar: (z_bar, None),
+    ),
+    "stargan": lambda _: world.Formula(  # paints people in the colour that is asked for
+        attributes=("Smiling", "Male"),
+        forward=lambda _, own: world.images((own[:, [1, 1, 0]] - 0.5) * torch.tensor([1, 0, 1])),
+    ),
+}  # fmt: skip
+
+
+def reader(names: Iterable[str]) -> world.Formula:
+    def read(x: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        colour = x.mean((2, 3))
+        return {name: (colour[:, CHANNELS[name]] > 0).long() for name in names}, colour[:, :0]
+
+    classes = dict.fromkeys(names, (False, True))
+    return world.Formula(size=world.SIZE, classes=classes, numbers=(), read=read)
+
+
+def measure(
+    monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], names: Iterable[str] = CHANNELS
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    men, smile, shades = ROWS[:16] % 2 == 0, ROWS[:16] % 4 < 2, np.linspace(0.3, 0.8, 16)
+    red, blue = (np.where(values, shades, -shades) for values in (men, smile))
+    colours = torch.tensor(np.stack([red, 0 * red, blue], 1), dtype=torch.float32)
+    truth = pd.DataFrame(
+        {"split": np.repeat(world.SPLITS, 8), "label": 0, "identity": ROWS[:16] // 4}
+    )
+    truth = truth.assign(Male=men, Smiling=smile) if not change else truth.assign(**change)
+    world.write_images(colours, truth)
+    save_posterior(paths.posteriors("pets"), "test", (colours[:8], torch.ones(8, 3)))
+    metrics = {"verification_accuracy": 0.9, "validation_accuracy": 0.8}
+    write_json(paths.training_metrics("smoke", "train_network", "net"), metrics)
+    write_json(paths.autoencoder("pets") / "training.json", {"steps": 5})
+    write_json(paths.stargan("pets") / "training.json", {"step": 3})
+    rows, settings = world.write_rows({"net-e": ("net", "1")}), Fig7Settings(inputs=8, rows=3)
+    models = MODELS | {"evaluator": lambda _: reader(names)}
+    found, numbers, _ = world.measure(monkeypatch, module, settings, rows, **models)
+    return found, numbers
+
+
+def test_edits_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    extractor = SimpleNamespace(label="FID", preparation="", extract=world.shown_colours)
+    monkeypatch.setattr(module, "load_extractor", lambda *_: extractor)
+    found, numbers = measure(monkeypatch, {})
+    expected = {
+        "images": 8, "size": world.SIZE, "label": "FID", "validation_accuracy": 0.8,
+        "verification": {"accuracy": 0.9}, "counterfactual_edits": None,  # were not rendered
+        "training": {"ours_steps": 5, "stargan": {"step": 3}},
+    }  # fmt: skip
+    assert numbers.items() >= expected.items()
+    shown = {name: world.shown_colours(images) for name, images in found.items() if images.ndim > 2}
+    inputs, close = shown["inputs"], {"atol": 2 * world.ROUNDING}
+    np.testing.assert_allclose(shown["reconstructions"], inputs, **close)
+    for i, (name, channel) in enumerate(CHANNELS.items()):
+        own, entry = inputs[:, channel] > 0, numbers["factors"][name]
+        assert np.array_equal(found["values"][:, i], own)
+        for method in ("donors", "ours", "stargan"):  # show the other value
+            assert np.array_equal(shown[method][:, i, channel] > 0, ~own)
+        edited = inputs.copy()
+        edited[:, channel] = shown["donors"][:, i, channel]
+        np.testing.assert_allclose(shown["ours"][:, i], edited, **close)
+        assert (entry["edits"], entry["dimensions"]) == (8, 1)
+        for method in ("ours", "stargan"):
+            assert entry[method]["success"] == entry[method]["unrelated_kept"] == 1
+        moved = np.abs(shown["ours"][:, i] - inputs).sum(1).mean()
+        assert entry["ours"]["distance"]["mean"] == pytest.approx(moved, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "names", "words"),
+    [
+        ({"Male": ROWS[:16] > 2}, CHANNELS, "test images of pets.*'Smiling'"),
+        ({"Male": True, "Smiling": ROWS[:16] > 2}, CHANNELS, "'Male' is true in all 8"),
+        ({}, ["Male"], "pets does not read the attribute 'Smiling'"),
+    ],
+)
+def test_what_lacks_an_attribute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Any, names: Any, words: str
+) -> None:
+    """Such as the faces of animals; reported before anything is computed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(module, "load_extractor", None)
+    with pytest.raises(PipelineError, match=words):
+        measure(monkeypatch, change, names)
+
+
+def test_counterfactual_edits() -> None:
+    people = sample_people(12, seed=0)
+    found = counterfactual_edits(people, NAMES, lambda images: images.mean((1, 2)), 16)
+    assert list(found) == list(NAMES) and all(one["mean"] > 0 for one in found.values())
+    assert found["No_Beard"]["images"] == people["Male"].sum() < found["Male"]["images"] == 12
+
+
 def test_tables_of_edits(numbers: dict[str, Any]) -> None:
     found = EXPERIMENT.files(numbers)
     rows = {name: {row[0]: row[1:] for row in cell_texts(found[name])} for name in found}
@@ -310,13 +420,11 @@ def test_changes_in_the_papers_order(tmp_path: Path, numbers: dict[str, Any]) ->
 @pytest.mark.parametrize(
     ("name", "shape", "kind"),
     [
-        ("inputs", (0, 8, 8, 3), np.uint8),
-        ("inputs", (10, 8, 8, 3), float),
-        ("reconstructions", (9, 8, 8, 3), np.uint8),
-        ("ours", (10, 5, 8, 8, 3), np.uint8),
+        ("inputs", (0, 8, 8, 3), np.uint8), ("inputs", (10, 8, 8, 3), float),
+        ("reconstructions", (9, 8, 8, 3), np.uint8), ("ours", (10, 5, 8, 8, 3), np.uint8),
         ("values", (10, 6), np.int64),
     ],
-)
+)  # fmt: skip
 def test_arrays_that_do_not_fit(
     numbers: dict[str, Any], name: str, shape: tuple[int, ...], kind: Any
 ) -> None:

@@ -50,7 +50,6 @@ def test_figures_are_those_of_the_report_in_the_pipelines_style(made: Made) -> N
 def grids(
     experiment: str, arrays: dict[str, np.ndarray]
 ) -> dict[str, list[list[list[np.ndarray]]]]:
-    """Blocks of lines of images, by figure."""
 
     def line(row: int, *keys: str) -> list[np.ndarray]:
         stacks = (arrays[key][row] for key in keys)

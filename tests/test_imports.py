@@ -85,7 +85,7 @@ import pipeline.cli, pipeline.reproduce, pipeline.stages.claims, pipeline.stages
 import pipeline.stages.plan
 from pipeline.experiments import load, names, reports
 reports()
-assert not {"torch", "matplotlib", "pandas"} & sys.modules.keys(), "report"
+assert not {"torch", "matplotlib", "pandas", "scipy"} & sys.modules.keys(), "report"
 import pipeline.stages.draw
 for name in names():
     load(name, "draw")

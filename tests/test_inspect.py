@@ -5,12 +5,14 @@ the first three and is invariant to the others.
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import matplotlib
 import numpy as np
 import pytest
 import torch
+from colour_models import Formula
 from drawn import assert_grid, assert_words_apart, noise, place, sheet, texts
 from torch import Tensor, nn
 
@@ -23,38 +25,31 @@ HELD, DIMENSIONS, PATCH = 3, 6, 4
 SIZES = {"inputs": 40, "samples": 30, "rows": 3, "columns": 5, "nearest": 4, "bootstrap": 30}
 
 
-class Decoder(nn.Module):
+def decode(z_bar: Tensor) -> Tensor:
     """D: six patches, in two rows of three, equal in all channels."""
-
-    def decode(self, z_bar: Tensor) -> Tensor:
-        patches = z_bar.tanh().view(-1, 1, 2, HELD).expand(-1, 3, -1, -1)
-        return patches.repeat_interleave(PATCH, 2).repeat_interleave(PATCH, 3)
+    patches = z_bar.tanh().view(-1, 1, 2, HELD).expand(-1, 3, -1, -1)
+    return patches.repeat_interleave(PATCH, 2).repeat_interleave(PATCH, 3)
 
 
-class Network(nn.Module):
+def sampled(v: Tensor, z: Tensor) -> Tensor:
+    """t^-1: z_bar = (what z represents, v)."""
+    held = z.clamp(-0.9999, 0.9999).atanh().repeat_interleave(len(v) // len(z), 0)
+    return torch.cat([held, v[:, HELD:]], dim=1)
+
+
+def doubled(z_bar: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+    return 2 * z_bar, torch.full((len(z),), DIMENSIONS * np.log(2.0))
+
+
+class Network(Formula):
     """f: the class is the largest of the held numbers; Phi reads them off the image."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.layer, self.scale = nn.Identity(), nn.Parameter(torch.ones(()))
+        self.layer = nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.layer(images[:, 0, 0, ::PATCH] * self.scale)
-
-
-class Sampler(nn.Module):
-    """t: z_bar = (what z represents, v)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.ones(()))
-
-    def inverse(self, v: Tensor, z: Tensor) -> Tensor:
-        held = z.clamp(-0.9999, 0.9999).atanh().repeat_interleave(len(v) // len(z), 0)
-        return torch.cat([held, v[:, HELD:]], dim=1)
-
-    def forward(self, z_bar: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        return 2 * z_bar, torch.full((len(z),), DIMENSIONS * np.log(2.0))
+        return self.layer(images[:, 0, 0, ::PATCH])
 
 
 class Patches:
@@ -67,7 +62,7 @@ class Patches:
         return len(self.z_bar)
 
     def images(self, indices: Tensor | slice) -> Tensor:
-        return Decoder().decode(self.z_bar[indices])
+        return decode(self.z_bar[indices])
 
     def pixels(self, indices: Tensor | slice) -> np.ndarray:
         unit = self.images(indices).add(1).mul(127.5).round().byte()
@@ -81,9 +76,9 @@ def split(rows: int, seed: int) -> Split:
 
 
 def measure(
-    t: Sampler | None = None, classes: bool = True, **sizes: int
+    inverse: Callable[..., Tensor] = sampled, classes: bool = True, **sizes: int
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    models: Any = (Decoder(), t or Sampler())
+    models: Any = (Formula(decode=decode), Formula(inverse=inverse, forward=doubled))
     layer = InspectedLayer(Network(), "layer", classes, *models)
     return inspect_layer(layer, split(500, 1), split(60, 2), **SIZES | sizes, seed=3)
 
@@ -142,14 +137,12 @@ def test_nearest_images_are_nearest(measured: Any) -> None:
 
 
 def test_samples_that_ignore_z_and_copies_of_training_images_are_found_out() -> None:
-    t, train = Sampler(), split(500, 1)
-    t.inverse = lambda v, z: v  # type: ignore[method-assign]
-    arrays, numbers = measure(t)
+    arrays, numbers = measure(lambda v, z: v)
     assert abs(numbers["faithfulness"]) < 0.25
     assert numbers["class_agreement"] < 0.6 and not arrays["agrees"].all()
     assert numbers["explained_by_v"] == pytest.approx(1, abs=1e-9)
-    t.inverse = lambda v, z: train.posterior[0][torch.arange(len(v)) % 500]  # type: ignore[method-assign]
-    arrays, numbers = measure(t)
+    train = split(500, 1)
+    arrays, numbers = measure(lambda v, z: train.posterior[0][torch.arange(len(v)) % 500])
     assert numbers["distance_ratio"] == pytest.approx(0, abs=1e-3)
     assert np.array_equal(arrays["originals"][0], train.images.pixels(slice(1))[0])
 
@@ -179,7 +172,6 @@ META = {"network": "net", "layer": "mid", "scale": "smoke", "seed": 3, "samples"
 
 
 def pictures(rows: int = 3, size: int = 16) -> dict[str, Any]:
-    """Arrays of the report."""
     names, draw = np.array([f"snow leopard {i}" for i in range(rows)]), np.random.default_rng(0)
     single = dict.fromkeys(("inputs", "reconstructions", "means", "originals"), ())
     return noise(rows, size, **single, samples=(5,), nearest=(4,)) | {

@@ -22,7 +22,6 @@ def network() -> nn.Module:
 
 
 def represent(path: str = "3") -> torch.Tensor:
-    """z of two smooth images."""
     coarse = torch.rand(2, 3, 3, 3, generator=torch.Generator().manual_seed(1)) * 1.6 - 0.8
     return phi(network(), path, nn.functional.interpolate(coarse, SHAPE[1:], mode="bilinear"))
 

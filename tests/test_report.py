@@ -92,7 +92,6 @@ def change(root: Path, path: Path, edit: Callable[[Any], None]) -> None:
 
 
 def written(root: Path, chosen: dict[str, Experiment] = TOYS) -> tuple[str, str]:
-    """The two pages: Markdown, and HTML."""
     write_report(root, chosen)
     return (root / "reports/README.md").read_text(), (root / "reports/index.html").read_text()
 
@@ -221,15 +220,11 @@ def test_a_checkout_without_costs_is_reported(root: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "stage"),
     [
-        ("figures/first/one.png", "draw@first"),
-        ("figures/second/two.pdf", "draw@second"),
-        ("figures/first/sizes.md", "draw@first"),
-        ("metrics/first.json", "measure-first"),
-        ("metrics/first.json seed", "measure-first"),
-        ("metrics/first.json x", "measure-first"),
-        ("metrics/first.json r2", "measure-first"),
+        ("figures/first/one.png", "draw@first"), ("figures/second/two.pdf", "draw@second"),
+        ("figures/first/sizes.md", "draw@first"), ("metrics/first.json", "measure-first"),
+        *((f"metrics/first.json {key}", "measure-first") for key in ("seed", "x", "cell", "r2")),
     ],
-)
+)  # fmt: skip
 def test_what_is_missing_names_the_stage(root: Path, name: str, stage: str) -> None:
     file, _, key = name.partition(" ")
     if key:

@@ -27,18 +27,15 @@ META = {"scale": "laptop", "seed": 7}
 DRAWINGS = [draw_fig2, draw_figS4, draw_figS5]
 
 
-class Alike(world.Model):
+def autoencoder(_: Path) -> world.Formula:
+    """The code of an image is its colour."""
+    encode = lambda x: (x.mean((2, 3)), torch.ones(len(x), 3))  # noqa: E731
+    return world.Formula(encode=encode, decode=world.images)
+
+
+def alike(_: Path) -> world.Formula:
     """A decoder of z that shows all inputs alike."""
-
-    def forward(self, z: torch.Tensor) -> torch.Tensor:
-        return LEVELS[0].expand(len(z), 3, SIZE, SIZE)
-
-
-class EncodingDecoder(world.Decoder):
-    """E, too: the code of an image is its colour."""
-
-    def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return x.mean((2, 3)), torch.ones(len(x), 3)
+    return world.Formula(forward=lambda z: LEVELS[0].expand(len(z), 3, SIZE, SIZE))
 
 
 def test_samples_and_decoders_of_z(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,8 +57,8 @@ def test_samples_and_decoders_of_z(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(module, "reconstruction_quality", lambda *_: measured()["reconstruction"])
     settings = Table1Settings(inputs=8, draws=2, examples=4, samples=3, mahendran_steps=2)
     found, numbers, folders = world.measure(
-        monkeypatch, module, settings, rows, autoencoder=lambda _: EncodingDecoder(),
-        baseline=lambda _: Alike(), network=lambda _: world.Network(keys[:-1]),
+        monkeypatch, module, settings, rows, autoencoder=autoencoder, baseline=alike,
+        network=lambda _: world.Network(keys[:-1]),
     )  # fmt: skip
     assert [folder.name for folder in folders[3:]] == [f"db-{key}" for key in keys]
 
@@ -177,13 +174,11 @@ def test_words_keep_apart(make: Any, size: int, samples: int) -> None:
 @pytest.mark.parametrize(
     ("name", "shape", "kind"),
     [
-        ("inputs", (0, 16, 16, 3), np.uint8),
-        ("reconstructions", (2, 16, 16, 3), float),
-        ("names", (1,), "U5"),
-        ("fc6_ours", (2, 2, 16, 16, 3), np.uint8),
+        ("inputs", (0, 16, 16, 3), np.uint8), ("reconstructions", (2, 16, 16, 3), float),
+        ("names", (1,), "U5"), ("fc6_ours", (2, 2, 16, 16, 3), np.uint8),
         ("fc6_dosovitskiy", (2, 8, 8, 3), np.uint8),
     ],
-)
+)  # fmt: skip
 def test_arrays_that_do_not_fit(name: str, shape: tuple[int, ...], kind: Any) -> None:
     for make in DRAWINGS:
         with pytest.raises(PipelineError, match=name):
