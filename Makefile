@@ -50,9 +50,9 @@ lint: $(INSTALLED_TEST) ## ruff and mypy
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 
-install: $(INSTALLED) ## only the virtual environment with the pinned packages
+install: $(INSTALLED) ## create the virtual environment, nothing else
 
-clean: ## remove the virtual environment and the tools' caches, nothing that was computed
+clean: ## remove the virtual environment and the tools' caches; results are kept
 	@if $(NOT_A_VENV); then \
 	    echo "error: $(VENV) is not a virtual environment; it is left alone." >&2; exit 1; fi
 	rm -rf "$(VENV)" making_sense_of_cnns.egg-info .pytest_cache .ruff_cache .mypy_cache

@@ -31,7 +31,7 @@ def measure(
     An entry holds seconds, peak_rss_mib (of the process or its largest child process), threads,
     device and, on a GPU, peak_gpu_mib. A block that fails writes nothing; a resumed one counts its
     last part only. Of processes that train together, only the first one's entry is written. The
-    file differs from run to run, so it is no out of a DVC stage.
+    file differs from run to run, so it is not an output of a DVC stage.
     """
     path = paths.costs(scale)
     with _locked(path.parent):  # an unwritable folder is an error before the work, not after it
@@ -101,8 +101,8 @@ def _locked(folder: Path) -> Iterator[None]:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError as error:
         raise PipelineError(
-            f"cannot write in {folder.absolute()} ({error.strerror or error}); make it a folder "
-            "that is writable."
+            f"cannot write in {folder.absolute()} ({error.strerror or error}); make the "
+            "folder writable."
         ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -13,6 +13,7 @@ docs/templates/readme/<block>.md.j2 becomes what README.md has between `<!-- beg
     wall       its entry about the last complete run, or None: wall.seconds, wall.stages, wall.jobs
     stages     the stages of dvc.yaml: name, desc, reads and makes, with <words> for what varies
     arrows     pairs of stages, of which the second needs the first, directly or by no other way
+    experiments  name, dataset and the titles of the figures of each
 
 and the filters of `pipeline.reporting.render`.
 """
@@ -25,7 +26,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline import paths
+from pipeline import experiments, paths
 from pipeline.cli import report_errors
 from pipeline.cost import WALL
 from pipeline.errors import PipelineError
@@ -77,14 +78,24 @@ def _content(root: Path) -> dict[str, Any]:
     files = [*sorted(reports.glob("metrics/*.json")), *sorted(reports.glob("training/*.json"))]
     costs = read_json(root / paths.costs(SCALE))
     read_yaml = YAML(typ="safe").load
-    stages = read_yaml(root / "dvc.yaml")["stages"]
+    stages, params = (read_yaml(root / name) for name in ("dvc.yaml", "params.yaml"))
+    stages = stages["stages"]
     return {
         "metrics": {file.stem: read_json(file) for file in files},
         "claims": {row["id"]: row for row in read_json(root / paths.claims(SCALE))},
         "cost": {stage: cost for stage, cost in costs.items() if stage != WALL},
         "wall": costs.get(WALL),
         "stages": [_stage(name, stage) for name, stage in stages.items()],
-        "arrows": _arrows(stages, read_yaml(root / "params.yaml")),
+        "arrows": _arrows(stages, params),
+        "experiments": [
+            {
+                "name": name,
+                "dataset": params["experiments"][name]["dataset"],
+                "titles": [figure.title for figure in experiment.figures],
+            }
+            for name, experiment in experiments.reports().items()
+            if name in params["experiments"]
+        ],
     }
 
 

@@ -33,7 +33,8 @@ def hash_modules(modules: Iterable[Path]) -> dict[str, str]:
     """The hash of each of `modules`, and of whatever of the package they import, by path.
 
     Paths are relative to the root of the repository, which has to be the working folder. Of a
-    module counts what it computes: comments, docstrings, layout and the words of errors do not.
+    module counts what it computes: comments, docstrings, layout and text inside `raise` statements
+    do not.
     """
     found: set[Path] = set()
     for module in modules:
@@ -104,7 +105,7 @@ def _run_time_nodes(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def _serialise(node: object, text: list[str], in_raise: bool = False) -> None:
-    """Append a syntax tree as text, without docstrings, positions and the words of raised errors.
+    """Append a syntax tree as text, without docstrings, positions and text inside `raise`.
 
     Empty fields are left out, for every version of Python adds some.
     """

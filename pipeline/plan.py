@@ -1,8 +1,8 @@
-"""What every item of every stage is to do: one JSON file each, the only steering DVC needs.
+"""What every item of every stage is to do: one JSON file each, which its DVC stage depends on.
 
 An item's file holds the settings that it has after defaults and overrides, the rows of params.yaml
 that it is about, the scale, the seed, and a hash of each module that it runs. Its DVC stage depends
-on this file and on the files that it reads, on nothing else of params.yaml, scales/ or pipeline/.
+on this file and on the files that it reads, but not directly on params.yaml, scales/ or pipeline/.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pipeline import paths
 from pipeline.config.fields import Section
 from pipeline.config.loading import Config
 from pipeline.config.rows import STYLIZED, ExperimentRow, Rows
-from pipeline.experiments import names
+from pipeline.datasets.formats import format_name
 from pipeline.modules import hash_modules
 from pipeline.networks.card import load_card
 from pipeline.storage import new_folder, write_json
@@ -30,10 +30,10 @@ class Item:
 
     Attributes:
         stage: name of the stage, and of its script.
-        name: of the item; empty if the stage has one alone.
+        name: of the item; empty if the stage has only one.
         settings: its settings, if it has any.
         rows: the rows of params.yaml that it is about.
-        modules: modules that it imports by name, besides those that its script imports.
+        modules: modules that it imports by name, in addition to those that its script imports.
         related: settings of other stages that it needs.
     """
 
@@ -81,7 +81,7 @@ def _of_data(config: Config) -> Iterator[Item]:
     for name in [*run.datasets, STYLIZED]:
         rows = Rows(datasets={name: run.datasets[name]} if name in run.datasets else {})
         settings = config.settings("prepare", name)
-        module = [_format(config, name)]
+        module = [f"pipeline.datasets.{format_name(name, rows)}"]
         yield Item("prepare", name, settings, rows, module)
         yield Item("draw_data", name, settings, rows, module)
     for name, row in run.datasets.items():
@@ -120,8 +120,7 @@ def _of_networks(config: Config) -> Iterator[Item]:
 
 def _of_experiments(config: Config) -> Iterator[Item]:
     run = config.run
-    for name in (name for name in names() if name in run.experiments):
-        row = run.experiments[name]
+    for name, row in run.experiments.items():
         rows, modules = _about(config, row.layers, row)
         settings = config.settings("experiments", name)
         package = f"pipeline.experiments.{name}"
@@ -149,8 +148,3 @@ def _about(
 
 def _card(config: Config, network: str) -> str:
     return load_card(config.run.networks[network].build or network).module
-
-
-def _format(config: Config, dataset: str) -> str:
-    row = config.run.datasets.get(dataset)
-    return f"pipeline.datasets.{row.format if row else dataset}"

@@ -1,7 +1,7 @@
 """Data and weights that others published: are they there, before a run that reads them begins?
 
-Stages look for themselves, and at what lies in the folders; but a stage may come after days of
-others. Only whether folders, and files of weights known by name, exist is looked at here.
+Stages check this themselves, and the content of the folders too; but a stage may come after days of
+others. This check covers only whether folders, and files of weights known by name, exist.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _of_section(section: Section, where: tuple[str, ...]) -> Iterator[NamedFolde
         if is_folder(hint) and value:
             folders = (value,) if isinstance(value, str) else value
             for folder in folders:
-                yield NamedFolder(Path(folder).expanduser(), (*where, name), section)
+                yield NamedFolder(Path(folder), (*where, name), section)
 
 
 def _is_read(named: NamedFolder) -> bool:

@@ -5,7 +5,7 @@
 `dvc repro` runs one stage after the other, but most stages gain little from a second core: two at
 once, each with half of the cores, take two thirds of the time. Stages run under `dvc repro
 --single-item`, several short ones per call; DVC's locks keep the calls apart. The output of a
-stage is shown if it fails; until then, a line on the progress of its training now and then.
+stage is shown if it fails; until then, a line reports its training's progress once in a while.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ Costs = Mapping[str, Mapping[str, float]]
 """Costs of stages in an earlier run, as in reports/<scale>/cost.json."""
 
 PAGES = (Path("reports/index.html"), Path("reports/README.md"))
-"""The report, which is no output of a stage: it shows what the run cost."""
+"""The report, which is not an output of a stage: it shows what the run cost."""
 
 SHORT = 20
 """Seconds of work per call of DVC, which takes some itself to start."""
@@ -175,8 +175,8 @@ def run_stages(graph: Graph, costs: Costs, jobs: int, threads: int) -> None:
                         print(said, file=sys.stderr, end="")
                         which = "the stage" if len(batch) == 1 else "one of the stages"
                         raise PipelineError(
-                            f"{which} {', '.join(batch)} failed, see above; run the same command "
-                            "again to go on from there."
+                            f"{which} {', '.join(batch)} failed, see above; rerun the same command "
+                            "to resume."
                         )
                     order.done(*batch)
         except (KeyboardInterrupt, SystemExit, OSError):  # OSError: nobody reads any more

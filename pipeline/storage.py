@@ -223,7 +223,7 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise PipelineError(f"{path} is missing; `dvc repro` makes it.") from error
+        raise PipelineError(f"{path} is missing; run `dvc repro` to make it.") from error
     except PermissionError as error:
         raise PipelineError(f"{path} cannot be read: permission denied.") from error
     except Exception as error:  # each format has its own errors for a damaged file

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from pipeline import paths
 from pipeline.config.fields import Section
 from pipeline.config.rows import Rows
+from pipeline.config.sentences import nearest
 from pipeline.errors import PipelineError
 
 __all__ = ["SettingsOf", "Task", "load_task"]
@@ -26,7 +27,7 @@ class Task(Generic[SettingsT]):
 
     Attributes:
         stage: name of the stage.
-        item: name of the item; empty if the stage has one alone.
+        item: name of the item; empty if the stage has only one.
         scale: name of the scale, which reports are filed under.
         seed: every random choice follows from it.
         threads: CPU threads to use.
@@ -65,22 +66,26 @@ def load_task(
     try:
         text = path.read_bytes()
     except OSError as error:
-        known = sorted(other.stem for other in path.parent.glob(f"{stage}*.json"))
-        raise PipelineError(
-            f"{path} is missing: run `dvc repro plan`"
-            f"{', or name one of ' + ', '.join(known) if known else ''}."
-        ) from error
-    content = json.loads(text)
-    rows = Rows.model_validate(content["rows"])
-    model: Any = settings if isinstance(settings, type) else settings(item, rows)
-    return Task(
-        stage,
-        item,
-        content["scale"],
-        content["seed"],
-        threads,
-        model.model_validate(content["settings"]),
-        rows,
-        content["related"],
-        hashlib.sha256(text).hexdigest(),
-    )
+        prefix = f"{stage}-"
+        known = sorted(
+            path.stem.removeprefix(prefix) for path in path.parent.glob(f"{prefix}*.json")
+        )
+        choice = f", or choose from {', '.join(known)}{nearest(item, known)}" if known else ""
+        raise PipelineError(f"{path} is missing: run `dvc repro plan`{choice}.") from error
+    try:
+        content = json.loads(text)
+        rows = Rows.model_validate(content["rows"])
+        model: Any = settings if isinstance(settings, type) else settings(item, rows)
+        return Task(
+            stage,
+            item,
+            content["scale"],
+            content["seed"],
+            threads,
+            model.model_validate(content["settings"]),
+            rows,
+            content["related"],
+            hashlib.sha256(text).hexdigest(),
+        )
+    except (KeyError, ValueError) as error:  # of pydantic and json, too
+        raise PipelineError(f"{path} is out of date: run `dvc repro plan`.") from error

@@ -1,7 +1,7 @@
 """Models that are formulas: images have one colour, and every layer represents it.
 
-How red an image is tells its species, how blue it is its yaw. t moves away from the colour that z
-represents, by a gain of its own.
+The red of an image stands for its species, the blue for its yaw. t moves away from the colour that
+z represents, by a gain of its own.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ from pipeline import paths
 from pipeline.config.rows import BaselineRow, ExperimentRow, LayerRow, Rows
 from pipeline.datasets.features import representations_file, save_posterior
 from pipeline.datasets.images import to_pixels
-from pipeline.storage import write_json, write_npy, write_parquet
+from pipeline.storage import read_json, write_json, write_npy, write_parquet
 from pipeline.task import Task
 
 SIZE, STEP = 16, 7
@@ -58,7 +58,10 @@ def inn(gain: float) -> Formula:
     def inverse(v: Tensor, z: Tensor) -> Tensor:
         return colour(z).repeat_interleave(len(v) // len(z), 0) + gain * v
 
-    return Formula(forward=lambda z_bar, z: ((z_bar - colour(z)) / gain, None), inverse=inverse)
+    def forward(z_bar: Any, z: Any) -> tuple[Any, None]:
+        return (z_bar - colour(z)) / gain, None
+
+    return Formula(features=3, forward=forward, inverse=inverse)
 
 
 def evaluator(_folder: Path) -> Formula:
@@ -118,6 +121,7 @@ def write_rows(modules: Mapping[str, tuple[str, str]], classes: int = 4, **exper
         write_json(paths.network(network) / "config.json", config)
         gain = {"gain": 0.01 * (i + 1), "features": 3}
         write_json(paths.cinn(key) / "config.json", {"model": gain})
+    experiment = {"evaluator": "pets"} | experiment
     row = ExperimentRow(dataset="pets", layers=tuple(layers), **experiment)
     baselines = {name: BaselineRow(layer=name[3:], dataset="pets") for name in row.baselines}
     layers = dict(reversed(layers.items()))  # the experiment alone knows their order
@@ -158,9 +162,9 @@ def measure(
     """What `module` measures with t of a gain, and with `models` of a folder; and the folders."""
     folders: list[Path] = []
 
-    def load_cinn(config: Any, file: Path) -> nn.Module:
-        assert file.name == f"step-{STEP:06d}.safetensors"
-        return t(config["gain"])
+    def load_cinn(folder: Path, step: int) -> nn.Module:
+        assert step == STEP
+        return t(read_json(folder / "config.json")["model"]["gain"])
 
     def load_model(kind: str, folder: Path, *_device: Any) -> nn.Module:
         folders.append(folder)

@@ -5,9 +5,11 @@ import os
 # Several test processes, or a small machine: more threads only get into each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import runpy
 import shutil
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,12 +28,18 @@ def repository() -> Path:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the real params.yaml and scales/, as the current one."""
-    shutil.copy(REPOSITORY / "params.yaml", tmp_path)
-    shutil.copytree(REPOSITORY / "scales", tmp_path / "scales")
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, as the current one."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def project(here: Path) -> Path:
+    """A folder with the real params.yaml and scales/, as the current one."""
+    shutil.copy(REPOSITORY / "params.yaml", here)
+    shutil.copytree(REPOSITORY / "scales", here / "scales")
+    return here
 
 
 @pytest.fixture
@@ -47,6 +55,25 @@ def unchanged_torch() -> Iterator[None]:
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(deterministic)
     torch.set_rng_state(state)
+
+
+@pytest.fixture
+def run_script(
+    unchanged_torch: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """`run_script(name, *arguments)` runs a script of stages/: exit code, stdout and stderr."""
+
+    def run(name: str, *arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
+        capsys.readouterr()
+        code = 0
+        try:
+            runpy.run_path(str(REPOSITORY / f"pipeline/stages/{name}.py"), run_name="__main__")
+        except SystemExit as error:
+            code = int(error.code or 0)
+        return code, *capsys.readouterr()
+
+    return run
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -10,8 +10,7 @@ from pipeline.reporting.costs import cost_part
 from pipeline.storage import read_json, write_json
 
 
-def test_costs_are_gathered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_costs_are_gathered(here: Path) -> None:
     assert read_costs("smoke") == {}
     with measure("train_cinn", "squeezenet", "smoke", threads=2, device="cpu"):
         pass
@@ -29,8 +28,7 @@ def test_costs_are_gathered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert read_costs("smoke")["report"]["threads"] == 3
 
 
-def test_a_complete_run_has_a_wall_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_complete_run_has_a_wall_time(here: Path) -> None:
     for stage, item in (("measure", "fig3"), ("draw", "fig3"), ("gone", "fig3"), ("report", "")):
         with measure(stage, item, "smoke"):
             pass

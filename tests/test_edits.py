@@ -96,9 +96,13 @@ def test_an_attribute_with_one_value_is_named(e: SemanticINN, value: bool) -> No
 
 def test_attributes_of_a_ground_truth(e: SemanticINN) -> None:
     truth = pd.DataFrame({"species": ["a", "b"], "Smiling": [True, False], "Male": [False, True]})
-    assert list(attribute_values(truth, NAMES, "images")) == list(NAMES)
-    for frame, name, known in ((truth, "species", "Smil"), (truth[["species"]], "Male", "none")):
-        with pytest.raises(PipelineError, match=f"cats have no .*'{name}'.*: known are {known}"):
+    truth["yaw"] = 0.5
+    assert attribute_values(truth, NAMES, "images").equals(truth[list(NAMES)])
+    others = truth[["species", "yaw"]]
+    for frame, name, known in (
+        (truth, "species", "Smil"), (truth, "yaw", "Smil"), (others, "Male", "none")
+    ):  # fmt: skip
+        with pytest.raises(PipelineError, match=f"cats have no .*'{name}'.*: choose from {known}"):
             attribute_values(frame, (name,), "cats")
     with pytest.raises(PipelineError, match="no factor 'Smile'"):
         edits.replace_factor(e, codes(), codes(), "Smile")

@@ -78,7 +78,7 @@ def test_attributes_of_a_ground_truth() -> None:
 @pytest.mark.parametrize(
     ("classes", "numbers", "problem"),
     [
-        (["kind", "glasses"], [], "'glasses' .* kind, yaw, gap, hole"),
+        (["kind", "glasses"], [], "'glasses' for train_evaluator .* kind, yaw, gap, hole"),
         (["kind"], ["yaw", "split"], "no column 'split'"),
         (["yaw"], [], "'yaw' .* no classes"),
         (["gap"], [], "'gap' .* no classes"),

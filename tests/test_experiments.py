@@ -52,15 +52,14 @@ def task(stage: str, item: str = "") -> Task[Any]:
 
 
 @pytest.fixture
-def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def toy(here: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder of an experiment `toy`, the only one, in an empty project."""
-    folder = tmp_path / "experiments/toy"
+    folder = here / "experiments/toy"
     folder.mkdir(parents=True)
     for name, text in FILES.items():
         (folder / f"{name}.py").write_text(text)
     monkeypatch.setattr(experiments, "FOLDER", folder.parent)
     monkeypatch.setattr(experiments, "__path__", [str(folder.parent)])
-    monkeypatch.chdir(tmp_path)
     yield folder
     for name in [name for name in sys.modules if name.startswith("pipeline.experiments.toy")]:
         del sys.modules[name]

@@ -124,8 +124,7 @@ def test_modules_that_are_no_layers(path: str, sentence: str, data: ImageSet) ->
             phi(Odd(), path, data.images(slice(0, 2)))
 
 
-def test_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_the_stage(here: Path) -> None:
     folder = write_data(paths.prepared("mine"), 2)
     card, config = load_card("squeezenet"), {"build": "squeezenet", "arguments": {"classes": 2}}
     states = {step: card.build(2).state_dict() for step in (0, 30)}

@@ -75,9 +75,8 @@ def run_stage(settings: FaceNetSettings) -> dict[str, Any]:
     return read_json(paths.training_metrics("laptop", "train_network", "facenet"))
 
 
-def test_the_stage_trains_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stage_trains_it(here: Path) -> None:
     """It learns identities, and verifies others, which it never saw."""
-    monkeypatch.chdir(tmp_path)
     metrics = run_stage(SETTINGS)
     assert metrics.pop("validation_accuracy") > 0.5  # of 15
     assert metrics["verification_accuracy"] > 0.75 and metrics["verification_auc"] > 0.8
@@ -96,9 +95,8 @@ def test_the_stage_trains_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_stage_takes_published_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stage_takes_published_weights(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The published file holds a classifier of other identities too, which is left out."""
-    monkeypatch.chdir(tmp_path)
     path = Path("weights", CARD.weights.file)
     settings = SETTINGS.model_copy(update={"weights": "weights"})
     with pytest.raises(PipelineError, match=f"{path.name} are missing: download"):

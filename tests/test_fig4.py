@@ -8,7 +8,7 @@ from drawn import assert_grid, sheet, texts
 from synthetic_fig4 import ACCURACY, SLICES, STEPS, arrays, factors, summary
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.explained_variance import explained_by_z, first_order_z
+from pipeline.evaluation.explained_variance import variance_components
 from pipeline.experiments.fig4.draw import curves_of, draw, draw_fig4, grids_of
 from pipeline.experiments.fig4.report import EXPERIMENT
 from pipeline.experiments.fig4.summary import FACTORS, summarise_fig4
@@ -36,12 +36,16 @@ def test_flat_numbers_are_on_top(numbers: dict[str, Any]) -> None:
 def test_summary_agrees_with_the_estimators(numbers: dict[str, Any]) -> None:
     values = factors()
     for name, dims in SLICES.items():
-        for index, share in (("total", explained_by_z), ("first_order", first_order_z)):
+        components = variance_components(values, dims)
+        shares = {"total": components.explained_by_z, "first_order": components.first_order_z}
+        for index, share in shares.items():
             found = [record[f"{name}_{index}"] for record in numbers["curves"]]
-            assert found == pytest.approx(share(values, dims), rel=1e-5, abs=1e-8)
+            assert found == pytest.approx(share, rel=1e-5, abs=1e-8)
             ends = [numbers[f"{name}_{index}_{when}"] for when in ("first", "last")]
             assert ends == [found[0], found[-1]]
-    digit, background = (explained_by_z(values, SLICES[name]) for name in ("digit", "background"))
+    digit, background = (
+        variance_components(values, SLICES[name]).explained_by_z for name in ("digit", "background")
+    )
     expected = {
         "digit_total_ratio": digit[-1] / digit[0],
         "background_total_ratio": background[0] / background[-1],
@@ -92,7 +96,7 @@ def test_tables_and_facts(numbers: dict[str, Any]) -> None:
     for table in (relevance, semantic, checkpoints):
         assert {len(row) for row in table.rows} == {len(table.head)}
     facts = dict(EXPERIMENT.facts(numbers))
-    assert "N = 7,200" in facts["Fig. 4"] and facts["Seed"] == "7"
+    assert "7,200 samples" in facts["Fig. 4"] and facts["Seed"] == "7"
     assert "92.0 %" in facts["Accuracy"] and "0.0123" in facts["Reconstruction"]
 
 

@@ -32,8 +32,7 @@ def network(_: Path) -> world.Network:
 
 
 @pytest.mark.parametrize("method", ["fgsm", "pgd"])
-def test_attacks_by_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_attacks_by_layer(here: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     monkeypatch.setattr(module, "BATCH", 3)  # a whole batch and a rest
     rows = world.write_rows(MODULES)
     unseen = (0, 0.1, 0.2)  # D shows what no layer represents: v keeps it
@@ -68,8 +67,7 @@ def test_attacks_by_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, metho
     assert numbers.get("attack_steps") == (4 if method == "pgd" else None)
 
 
-def test_unknown_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_unknown_classes(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = world.write_rows(MODULES, classes=1)
     world.write_pets(rows, torch.tensor([1, 1]))
     with pytest.raises(PipelineError, match="no test image of pets .* net knows"):

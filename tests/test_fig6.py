@@ -12,20 +12,15 @@ import torch
 from colour_models import LEVELS, SPECIES, shown_colours
 from drawn import texts
 from synthetic_fig6 import INPUTS, WRONG, arrays, inputs, summary
+from synthetic_results import decide
 from torch import Tensor
 
 from pipeline import paths
 from pipeline.experiments.fig6 import measure as module
-from pipeline.experiments.fig6.draw import draw_cue_shares, draw_fig6, draw_figS12
+from pipeline.experiments.fig6.draw import draw_cue_shares, draw_fig6
 from pipeline.experiments.fig6.measure import shown_rows
 from pipeline.experiments.fig6.report import EXPERIMENT, Fig6Settings
-from pipeline.experiments.fig6.summary import (
-    KINDS,
-    NETWORKS,
-    READERS,
-    Seen,
-    summarise,
-)
+from pipeline.experiments.fig6.summary import KINDS, NETWORKS, READERS, Seen, summarise
 
 NOISE = 2
 """Dimensions of z~; the rest of z_bar represents the class."""
@@ -39,7 +34,9 @@ def generator(labels: Tensor, outputs: int) -> world.Formula:
         blue = z_bar[:, 0].tanh()
         return world.images(torch.stack([LEVELS[nearest], 0 * blue, blue], 1))
 
-    embed = lambda label: 2.0 * label[:, None]  # noqa: E731
+    def embed(label: Tensor) -> Tensor:
+        return 2.0 * label[:, None]
+
     inner = SimpleNamespace(classes=outputs, noise=NOISE, embed=embed)
     return world.Formula(
         decode=decode, generator=inner, dequantizer=SimpleNamespace(decode=lambda code: 2 * code)
@@ -53,7 +50,7 @@ def inn(labels: Tensor) -> world.Formula:
         found = labels[(world.colour(z)[:, :1] - LEVELS).abs().argmin(1)]
         return torch.cat([v[:, :NOISE], found[:, None] + 0.3 * v[:, NOISE:].tanh()], 1)
 
-    return world.Formula(inverse=inverse)
+    return world.Formula(features=3, inverse=inverse)
 
 
 def measure(
@@ -192,8 +189,8 @@ def test_intervals_cover_what_differs_between_inputs() -> None:
 
 
 def verdicts(numbers: dict[str, Any], scale: str = "laptop") -> dict[str, bool | None]:
-    rows = [claim.decide(scale, "fig6", numbers) for claim in EXPERIMENT.claims]
-    return {row["id"]: row["holds"] for row in rows}
+    rows = decide({"fig6": EXPERIMENT}, {"fig6": numbers}, scale)
+    return {name: row["holds"] for name, row in rows.items()}
 
 
 def test_the_verdicts() -> None:
@@ -210,7 +207,6 @@ def test_figures_count_their_inputs() -> None:
     some = {key: array[:3] for key, array in arrays().items()} | kinds
     for make, found, numbers, words in (
         (draw_fig6, arrays(), {}, "N = 1 inputs of each kind × 3 samples"),
-        (draw_figS12, arrays(), {}, "N = 1 inputs of each kind × 3 samples"),
         (draw_fig6, some, {"rows": 3}, "N = 1 natural and 2 stylized inputs × 3 samples"),
     ):
         assert words in texts(make(summary() | numbers, found))[-1]

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from nested import replaced
 from synthetic_fig7 import COUNT, NAMES, OPPOSITE, ROWS, TRUTH, arrays, edits, measured, summary
+from synthetic_results import decide
 from torch import nn
 
 from pipeline import paths
@@ -223,8 +224,7 @@ def measure(
     return found, numbers
 
 
-def test_edits_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_edits_are_measured(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     extractor = SimpleNamespace(label="FID", preparation="", extract=world.shown_colours)
     monkeypatch.setattr(module, "load_extractor", lambda *_: extractor)
     found, numbers = measure(monkeypatch, {})
@@ -261,10 +261,9 @@ def test_edits_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_what_lacks_an_attribute(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Any, names: Any, words: str
+    here: Path, monkeypatch: pytest.MonkeyPatch, change: Any, names: Any, words: str
 ) -> None:
     """Such as the faces of animals; reported before anything is computed."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(module, "load_extractor", None)
     with pytest.raises(PipelineError, match=words):
         measure(monkeypatch, change, names)
@@ -325,13 +324,8 @@ def test_what_is_unknown_of_photographs_and_published_weights_is_said() -> None:
         assert "97.0 %" in words and ("91.3 %" in words) == (accuracy is not None)
 
 
-def decide(claim: str, numbers: dict[str, Any], scale: str = "laptop") -> dict[str, Any]:
-    (found,) = (one for one in EXPERIMENT.claims if one.id == claim)
-    return found.decide(scale, "fig7", numbers)
-
-
 def test_claims_are_about_the_smallest_number(numbers: dict[str, Any]) -> None:
-    rows = {claim.id: decide(claim.id, numbers) for claim in EXPERIMENT.claims}
+    rows = decide({"fig7": EXPERIMENT}, {"fig7": numbers})
     smile = numbers["factors"]["Smiling"]["ours"]
     assert (rows["F7.a"]["value"], rows["F7.a"]["ci"]) == (0.975, smile["success_interval"])
     expected = {"F7.b": 0.99, "F7.c": 0.93 / 0.84, "S9.a": 155 / 105, "S8.a": 1}
@@ -359,8 +353,9 @@ def test_claims_are_about_the_smallest_number(numbers: dict[str, Any]) -> None:
 def test_verdicts(
     numbers: dict[str, Any], claim: str, keys: str, value: float | None, holds: bool | None
 ) -> None:
-    changed = replaced(numbers, value, *keys.split())
-    assert decide(claim, changed)["holds"] is decide(claim, changed, "paper")["holds"] is holds
+    changed = {"fig7": replaced(numbers, value, *keys.split())}
+    for scale in ("laptop", "paper"):
+        assert decide({"fig7": EXPERIMENT}, changed, scale)[claim]["holds"] is holds
 
 
 def bold(figure: Figure) -> set[str]:
@@ -415,19 +410,3 @@ def test_changes_in_the_papers_order(tmp_path: Path, numbers: dict[str, Any]) ->
         assert np.diag(cells) == pytest.approx(success)  # success on the diagonal
         assert sum("†" in text.get_text() for text in axes.texts) == 1
     assert (cells[2, 5], cells[5, 2]) == (100, 0)  # edited, read
-
-
-@pytest.mark.parametrize(
-    ("name", "shape", "kind"),
-    [
-        ("inputs", (0, 8, 8, 3), np.uint8), ("inputs", (10, 8, 8, 3), float),
-        ("reconstructions", (9, 8, 8, 3), np.uint8), ("ours", (10, 5, 8, 8, 3), np.uint8),
-        ("values", (10, 6), np.int64),
-    ],
-)  # fmt: skip
-def test_arrays_that_do_not_fit(
-    numbers: dict[str, Any], name: str, shape: tuple[int, ...], kind: Any
-) -> None:
-    for make in (draw_fig7, draw_figS8, draw_figS9):
-        with pytest.raises(PipelineError, match=f"{name}.*shape"):
-            make(numbers, arrays() | {name: np.zeros(shape, kind)})

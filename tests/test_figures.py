@@ -7,12 +7,10 @@ import numpy as np
 import pytest
 from drawn import OTHER_STYLE, assert_grid, looks, sheet, texts
 from matplotlib.figure import Figure
-from settings import change
 from synthetic_results import SYNTHETIC
 from synthetic_results import numbers as made_up
 from synthetic_table1 import LAYERS
 
-from pipeline.config.loading import load_config
 from pipeline.errors import PipelineError
 from pipeline.experiments import load, names
 from pipeline.experiments.fig5.draw import KINDS
@@ -109,16 +107,21 @@ def test_a_missing_array_is_a_key_error(made: Made) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "words"),
+    ("experiment", "name", "shape", "kind"),
     [
-        ("fig5.layers", ["resnet101-fc", "resnet101-input"], "input, conv, fc, logits"),
-        ("fig6.layers", ["resnet50-fc"], "2 layers"),
-        ("fig7.layers", [], "one layer"),
-        ("table1.layers", ["alexnet-fc6"], "conv5, fc6, fc7, fc8, output"),
-        ("table1.baselines", ["dosovitskiy-fc6"], "baselines for each"),
+        ("fig7", "inputs", (0, 8, 8, 3), np.uint8),
+        ("fig7", "inputs", (10, 8, 8, 3), float),
+        ("fig7", "ours", (10, 5, 8, 8, 3), np.uint8),
+        ("fig7", "values", (10, 6), np.int64),
+        ("table1", "inputs", (0, 16, 16, 3), np.uint8),
+        ("table1", "reconstructions", (2, 16, 16, 3), float),
+        ("table1", "names", (1,), "U5"),
+        ("table1", "fc6_ours", (2, 2, 16, 16, 3), np.uint8),
     ],
 )
-def test_rows_of_other_layers(project: Any, key: str, value: list[str], words: str) -> None:
-    change(project, "params.yaml", f"experiments.{key}", value)
-    with pytest.raises(PipelineError, match=f"params.yaml: experiments.{key} is .*{words}"):
-        load_config(project)
+def test_arrays_that_do_not_fit(
+    experiment: str, name: str, shape: tuple[int, ...], kind: Any
+) -> None:
+    arrays = SYNTHETIC[experiment].arrays() | {name: np.zeros(shape, kind)}
+    with pytest.raises(PipelineError, match=name):
+        load(experiment, "draw").draw(made_up()[experiment], arrays)

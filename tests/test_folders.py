@@ -11,7 +11,7 @@ import pytest
 from photograph_files import save, write_awa2, write_classes, write_imagenet, write_pets
 from PIL import Image
 
-from pipeline.datasets import animals, folder, photographs
+from pipeline.datasets import folder, photographs
 from pipeline.datasets.carnivores import CARNIVORES, IMAGENET_CLASS
 from pipeline.datasets.folders import list_images, prepare_photographs
 from pipeline.datasets.splits import load_split
@@ -38,15 +38,6 @@ def prepare(*folders: Path, target: Path, **changes: Any) -> tuple[np.ndarray, p
 
 def counts(truth: pd.DataFrame) -> dict[str, int]:
     return truth["split"].value_counts(sort=False).to_dict()
-
-
-def test_photographs_need_folders() -> None:
-    settings = animals.Settings(source="photographs", size=16, **COUNTS)
-    with pytest.raises(PipelineError, match=r"^f: prepare\.mine\.folders is missing"):
-        settings.check("f", ("prepare", "mine"))
-    settings.model_copy(update={"source": "rendered"}).check("f", ())
-    with pytest.raises(PipelineError, match=SETTING):
-        list_images([], SETTING)
 
 
 def test_images_and_ground_truth(classes: Path, tmp_path: Path) -> None:
@@ -91,6 +82,8 @@ def test_classes(tmp_path: Path) -> None:
     (tmp_path / "unicorn" / "notes.txt").write_text("a note")
     (tmp_path / "unicorn" / "._00.png").write_bytes(b"what a Mac leaves in archives")
     (tmp_path / "readme.png").write_bytes(b"not in a class")
+    with pytest.raises(PipelineError, match=SETTING):
+        list_images([], SETTING)
     images = list_images([tmp_path], SETTING)
     assert images["species"].tolist() == ["chihuahua", "unicorn"]
     assert images["file"].tolist() == ["n02085620/00.png", "unicorn/00.png"]
@@ -230,9 +223,6 @@ def test_too_few_images(classes: Path) -> None:
     # Training images never fill up the test split of a source that has its own.
     pets = write_pets(classes.parent / "pets")
     assert "test: 8 are left for the 9" in refused(pets, counts={"train": 2, "test": 9})
-
-
-# --- the format folder: photographs of a user's own, split by how many there are -----------------
 
 
 def own(target: Path, *images: Path | str, seed: int = 0, **changes: Any) -> pd.DataFrame:

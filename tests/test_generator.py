@@ -120,7 +120,7 @@ def test_files_of_published_weights(tmp_path: Path) -> None:
     torch.save(state, file)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     for wrong in (None, "0" * 64):  # never opened without its digest
-        with pytest.raises(PipelineError, match=f"SHA-256 {digest}, not"):
+        with pytest.raises(PipelineError, match=f"SHA-256,? {digest}"):
             read_biggan(tmp_path, wrong)
     found = read_biggan(tmp_path, digest)
     save_file(state, tmp_path / "model.safetensors")

@@ -130,9 +130,6 @@ def test_ridge_regression_finds_a_linear_map_and_shrinks_noise() -> None:
     assert weight.norm() < 0.2 * torch.linalg.lstsq(inputs, targets[1]).solution.norm()
 
 
-# --- BigGAN's decoder, Tab. S9 ------------------------------------------------------------------
-
-
 def test_every_block_reads_its_chunk_and_h_and_bfloat16_stays_close() -> None:
     torch.manual_seed(0)
     decoder = BigGANDecoder(32, latent=10, channels=4, classes=6, hidden=8, embedding=5)

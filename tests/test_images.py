@@ -82,6 +82,12 @@ def test_images_are_what_pixels_show(images: ImageSet) -> None:
     assert np.array_equal(shown[0], images.pixels(slice(None))[4])
 
 
+def test_more_images_than_there_are(images: ImageSet) -> None:
+    assert images.first(len(images), "inputs").tolist() == [*range(len(images))]
+    with pytest.raises(PipelineError, match=f"fig7.inputs is 99, .* only {len(images)} images"):
+        images.first(99, "experiments.fig7.inputs")
+
+
 def test_a_mixture_takes_one_of_each_in_turn(prepared: Path, images: ImageSet) -> None:
     few = ImageSet.load(prepared, "validation")
     both = Mixture((images, few))
@@ -109,9 +115,6 @@ def test_concepts_classes_and_what_probes_read(images: ImageSet) -> None:
     assert np.array_equal(other.pixels(slice(None)), images.pixels(torch.from_numpy(rows)))
     with pytest.raises(PipelineError, match="no image shows one of the 1 species"):
         images.relabelled({"unicorn": 5})
-
-
-# --- images of a generator, and the inputs of Fig. 6 ---------------------------------------------
 
 
 def draw(noise: Tensor, labels: Tensor) -> Tensor:
@@ -190,7 +193,7 @@ def test_cue_conflicts(held_out: ImageSet, tmp_path: Path) -> None:
     assert len(pixels) == len(truth) == 9
     assert truth.iloc[-1].to_dict() == {"kind": "stylized", "shape": "oven", "texture": "bear"}
     (tmp_path / "cat" / "cat2-dog2.png").write_text("no image")
-    with pytest.raises(PipelineError, match=r"cat2-dog2\.png is no image"):
+    with pytest.raises(PipelineError, match=r"cat2-dog2\.png cannot be read as an image"):
         cue_conflicts(tmp_path, 8)
     with pytest.raises(PipelineError, match=r"none holds no stimuli"):
         cue_conflicts(tmp_path / "none", 8)

@@ -242,8 +242,6 @@ def test_the_page_shows_every_figure_and_every_number(measured: Any) -> None:
         assert len(re.split(r"(?<!\\)\|", row)) == 5
     for words in ("40 test images × 30 samples", "1,200 training", "64 × 7 × 7 = 3 numbers"):
         assert words in page
-    captions = re.findall(r"^\*\*.*$", page, re.MULTILINE)
-    assert len(captions) == 3 and all(len(caption.split()) <= 60 for caption in captions)
     published = write_inspection(metrics | {"published": True})
     assert "published weights" in published and "1,200" not in published
     for name in ("faithfulness", "cosine_other", "step"):

@@ -24,11 +24,8 @@ EXPERIMENTS = {name: experiments.load(name, "report").EXPERIMENT for name in KNO
 OPTIONS: dict[str, Any] = {"bootstrap": 5, "about": {"scale": "laptop", "seed": 0}}
 
 
-@pytest.mark.parametrize("evaluator", [None, "people"])
-def test_measured_layers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evaluator: str | None
-) -> None:
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.parametrize("evaluator", ["pets", "people"])
+def test_measured_layers(here: Path, monkeypatch: pytest.MonkeyPatch, evaluator: str) -> None:
     rows = world.write_rows({f"net-{name}": ("net", name) for name in LAYERS}, evaluator=evaluator)
     world.write_pets(rows, torch.tensor([0, 0, 1, 2, 1, 3, 0, 3]))
     settings = LayerSettings(
@@ -37,7 +34,7 @@ def test_measured_layers(
     found, numbers, folders = world.measure(
         monkeypatch, layer_samples, settings, rows, network=lambda _: world.Network(LAYERS)
     )
-    reader = paths.evaluator(evaluator or "pets")
+    reader = paths.evaluator(evaluator)
     assert folders == [paths.autoencoder("pets"), reader, paths.network("net")]
 
     assert tuple(found["layers"]) == tuple(numbers["order"]) == LAYERS

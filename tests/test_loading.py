@@ -1,5 +1,6 @@
 """Models that were saved and loaded compute the same."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 from training import assert_equal, normal
 
+from pipeline import paths
 from pipeline.errors import PipelineError
 from pipeline.models.autoencoder import DigitsAutoencoder
 from pipeline.models.cinn import build_cinn, load_cinn
@@ -16,7 +18,7 @@ from pipeline.models.image_autoencoder import ImageAutoencoder, load_autoencoder
 from pipeline.models.inn import SemanticINN, load_semantic
 from pipeline.models.inversion import InversionDecoder, load_baseline
 from pipeline.models.stargan import StarGANGenerator, load_stargan
-from pipeline.storage import read_json
+from pipeline.storage import read_json, write_json
 from pipeline.training.run import write_model
 
 BASELINE = {"shape": [3, 2, 2], "size": 32, "latent": 8, "channels": 2, "classes": 4}
@@ -30,7 +32,9 @@ VECTOR_T = {"features": 6, "shape": [5], "embedding": 4, "base": BASE, **BASE}
 
 
 def load_t(folder: Path) -> Any:
-    return load_cinn(read_json(folder / "config.json"), folder / "model.safetensors")
+    write_json(folder / "config.json", {"model": read_json(folder / "config.json")})
+    shutil.move(folder / "model.safetensors", paths.checkpoint_file(folder, 7))
+    return load_cinn(folder, 7)
 
 
 # build, load, shapes of what it reads, arguments to rebuild it if it has none itself

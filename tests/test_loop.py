@@ -326,15 +326,12 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     assert first[2][-1]["train/loss"] == pytest.approx(result.history[-1]["train/loss"], rel=1e-4)
 
 
-def test_log_files_are_equal_after_resuming(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    train(tmp_path / "a", run={"log": TrainingLog("log_a", "net")})
+def test_log_files_are_equal_after_resuming(here: Path) -> None:
+    train(here / "a", run={"log": TrainingLog("log_a", "net")})
     with pytest.raises(Killed):
-        train(tmp_path / "b", Objective({17: die}), run={"log": TrainingLog("log_b", "net")})
+        train(here / "b", Objective({17: die}), run={"log": TrainingLog("log_b", "net")})
     shutil.rmtree("log_b")  # as DVC does with outs
-    train(tmp_path / "b", run={"log": TrainingLog("log_b", "net")})
+    train(here / "b", run={"log": TrainingLog("log_b", "net")})
     files = (path for path in Path("log_a").rglob("*") if path.is_file())
     whole = {path.relative_to("log_a/net").as_posix(): path.read_text() for path in files}
     assert whole == {name: Path("log_b/net", name).read_text() for name in whole}

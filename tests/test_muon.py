@@ -86,25 +86,6 @@ def test_vectors_and_scalars_move_as_with_adam_at_the_rate_of_their_group() -> N
     torch.testing.assert_close(ours, theirs)
 
 
-def test_a_restored_optimizer_goes_on_with_the_same_bits() -> None:
-    layer = nn.Conv2d(3, 4, 3)
-    optimizer = Muon(layer.parameters(), lr=0.1)
-
-    def train(layer: nn.Module, optimizer: Muon, seeds: range) -> None:
-        for seed in seeds:
-            for parameter in layer.parameters():
-                parameter.grad = normal(*parameter.shape, seed=seed)
-            optimizer.step()
-
-    train(layer, optimizer, range(2))
-    resumed = copy.deepcopy(layer)
-    restored = Muon(resumed.parameters(), lr=0.1)
-    restored.load_state_dict(copy.deepcopy(optimizer.state_dict()))
-    for some in ((layer, optimizer), (resumed, restored)):
-        train(*some, range(2, 4))
-    assert_equal(layer, resumed)
-
-
 def test_a_closure_gives_the_loss_and_the_gradient() -> None:
     weight = nn.Parameter(torch.eye(3))
 

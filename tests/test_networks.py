@@ -103,11 +103,10 @@ def test_a_row_of_layers_splits_its_network(key: str) -> None:
     shapes(built(build, **TINY.get(layer.network, {})), (layer.module,), x)
 
 
-@pytest.mark.parametrize("path", ["features.99", "featurs.11", "classifier.0.x"])
-def test_a_module_that_does_not_exist(path: str) -> None:
+def test_a_module_that_does_not_exist() -> None:
     network = built("squeezenet")
-    with pytest.raises(PipelineError, match=rf"no module '{path}': .* params\.yaml"):
-        phi(network, path, images(28))
+    with pytest.raises(PipelineError, match=r"no module 'classifier\.0\.x': .* params\.yaml"):
+        phi(network, "classifier.0.x", images(28))
     assert network(images(28)).min() < 0  # its logits are no output of a ReLU
 
 
@@ -116,7 +115,7 @@ def test_a_module_that_does_not_exist(path: str) -> None:
     [
         ("resnet5", "resnet50"),  # did you mean
         ("resnet18", "torchvision:resnet18"),
-        ("card", "alexnet"),  # a module of the package without a card: known are ...
+        ("card", "alexnet"),  # a module of the package without a card: choose from ...
         ("os.path", "alexnet"),
         ("torchvision:resnet181", "resnet18"),
         ("torchvision:fasterrcnn_resnet50_fpn", "resnet50"),  # no classifier
@@ -177,7 +176,7 @@ def test_checkpoints_are_read_in_order(tmp_path: Path) -> None:
     last = load_network(tmp_path / "network", CPU).state_dict()
     assert all(torch.equal(value, states[12][name]) for name, value in last.items())
     save_checkpoints(tmp_path / "other", states, config | {"arguments": {"classes": 5}})
-    with pytest.raises(PipelineError, match="step-000000.safetensors"):
+    with pytest.raises(PipelineError, match="step-000000.safetensors belongs to another"):
         load_network(tmp_path / "other", CPU)
     # They are even, and end with the training.
     for count, expected in {1: (40,), 2: (0, 40), 5: (0, 10, 20, 30, 40)}.items():

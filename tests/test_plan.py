@@ -79,8 +79,6 @@ def of(stage: str, *items: str) -> set[str]:
     return {f"{stage}-{item}" for item in items}
 
 
-# --- settings and rows ---------------------------------------------------------------------------
-
 LAYER = {"network": "alexnet", "dataset": "animals", "module": "features.4"}
 ALEXNET = ("alexnet-conv5", "alexnet-fc6", "alexnet-fc7", "alexnet-fc8", "alexnet-output")
 
@@ -178,9 +176,6 @@ def test_the_plan_is_written_and_read(project: Path) -> None:
     assert not (project / "data/plan/train_cinn-gone.json").exists()
 
 
-# --- code ----------------------------------------------------------------------------------------
-
-
 class OtherWords(ast.NodeTransformer):
     """Replaces docstrings and the words of errors; `unparse` then loses comments and layout."""
 
@@ -257,6 +252,7 @@ def test_code_is_that_of_the_items_that_run_it(
 
 
 def test_every_stage_runs_its_script_and_no_plumbing(before: Plan) -> None:
+    assert all((ROOT / name).exists() for name in PLUMBING)
     for name, content in before.items():
         assert f"pipeline/stages/{name.partition('-')[0]}.py" in content["modules"]
         assert not [module for module in content["modules"] if module.startswith(PLUMBING)]
@@ -264,12 +260,6 @@ def test_every_stage_runs_its_script_and_no_plumbing(before: Plan) -> None:
         assert "pipeline/runtime/device.py" in content["modules"]
     assert "pipeline/models/inn.py" in before["train_cinn-alexnet-fc7"]["modules"]
 
-
-def test_plumbing_is_there() -> None:
-    assert all((ROOT / name).exists() for name in PLUMBING)
-
-
-# --- modules -------------------------------------------------------------------------------------
 
 PACKAGE = {
     "__init__": "",
@@ -286,10 +276,7 @@ PACKAGE = {
 }
 
 
-def test_modules_are_those_that_are_imported_at_run_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_modules_are_those_that_are_imported_at_run_time(here: Path) -> None:
     for name, text in PACKAGE.items():
         path = Path(f"pipeline/{name}.py")
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -100,8 +100,6 @@ def test_unknown_names_and_numbers() -> None:
         edit(sample_people(3, 0), "Bald", True)
 
 
-# --- what factors do -----------------------------------------------------------------------------
-
 SEEN = [("natural", name, bounds) for name, bounds in animals.RANGES.items()]
 SEEN += [("people", name, bounds) for name, bounds in people.RANGES.items()]
 SEEN += [("people", name, (-1.0, 1.0)) for name in people.TRAITS]
@@ -202,8 +200,6 @@ def test_textures_have_no_shape_and_sketches_no_coat() -> None:
     assert np.ptp(images, axis=3).max() < 20  # nearly without colour
 
 
-# --- people: identities, and attributes in their causal order -------------------------------------
-
 PERSONAL = [*TRAITS, "Male", "rank_grey", "rank_bald", "rank_beard"]
 
 
@@ -300,9 +296,6 @@ def test_every_attribute_is_seen_where_it_belongs(attribute: str) -> None:
         assert (lower > upper).all()
     if attribute in ("Black_Hair", "Eyeglasses", "Young"):
         assert (upper > lower)[scenes["No_Beard"]].all()
-
-
-# --- sheets: every row changes one thing ---------------------------------------------------------
 
 
 @pytest.mark.parametrize(

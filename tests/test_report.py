@@ -155,10 +155,11 @@ def test_a_scale_shows_what_was_run_there(root: Path) -> None:
     write_json(root / paths.claims("smoke"), [])
     shutil.rmtree(root / paths.figures("smoke", "first"))
     (root / paths.metrics("smoke", "first")).unlink()
+    (root / paths.costs("smoke")).unlink()  # which is no output of a stage
     change(root, paths.metrics("laptop", "first"), lambda numbers: numbers.update(seed=987654))
     for document, mark in zip(written(root), ("## Scale smoke", '<h2 id="smoke">'), strict=True):
         laptop, smoke = document.split(mark)
-        for words in ("figures/first", "987654"):
+        for words in ("figures/first", "987654", "25 min", "MiB"):
             assert words in laptop and words not in smoke
         assert "figures/second" in laptop and "figures/second" in smoke
 
@@ -208,15 +209,6 @@ def test_everything_is_escaped(root: Path) -> None:
     words_of(text)
 
 
-def test_a_checkout_without_costs_is_reported(root: Path) -> None:
-    for scale in ("laptop", "smoke"):
-        change(root, paths.costs(scale), lambda costs: costs.pop("wall"))
-    assert "Cost" in (readme := written(root)[0]) and "Wall time" not in readme
-    for scale in ("laptop", "smoke"):
-        (root / paths.costs(scale)).unlink()
-    assert "Cost" not in written(root)[0]
-
-
 @pytest.mark.parametrize(
     ("name", "stage"),
     [
@@ -251,7 +243,8 @@ def test_measured_numbers_and_the_papers_are_shown(tmp_path: Path) -> None:
             # Table 1
             "352.6", "27.4 ± 0.3", "FID-EN0", "2,048 test images of 64 px", "0.970 ± 0.010",
             # Figs. 3, S10, 4 and 6
-            "0.0810", "glasses 99.0 %", "yaw R² 0.95", "36.08 %", "0.0123", "N = 7,200", "97.5 %",
+            "0.0810", "glasses 99.0 %", "yaw R² 0.95", "36.08 %", "0.0123", "7,200 samples",
+            "97.5 %",
             # Fig. 7
             "1.120 ± 0.000", "41.27", "2.656", "hair 95.0 %", "91.3 %",
         ):  # fmt: skip
@@ -259,10 +252,8 @@ def test_measured_numbers_and_the_papers_are_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_captions_are_short_and_a_report_without_numbers_is_an_error(name: str) -> None:
+def test_a_report_without_numbers_is_an_error(name: str) -> None:
     experiment = experiments.load(name, "report").EXPERIMENT
-    for image in experiment.figures:
-        assert image.description and len(image.caption.split()) <= 60, image.stem
     for measured in ({}, {"scale": "laptop", "seed": 0}):
         with pytest.raises(KeyError):
             [*experiment.facts(measured), *experiment.files(measured)]

@@ -138,13 +138,12 @@ def test_a_batch_takes_what_its_largest_stage_takes() -> None:
 
 
 @pytest.fixture
-def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def commands(here: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """A folder with a graph of four stages, whose commands a test may change before `write`."""
     if shutil.which("git") is None:
         pytest.skip("DVC needs git")
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
-    (tmp_path / "meet.py").write_text(MEET)
+    (here / "meet.py").write_text(MEET)
     for command in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
         subprocess.run(command, check=True, capture_output=True)
     return {
@@ -184,7 +183,7 @@ def test_a_failure_among_several_is_named(
     commands: dict[str, str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     write({name: f"test {name} != b && echo {name} > {name}" for name in "abcd"}, {})
-    with pytest.raises(PipelineError, match="one of the stages a, b failed.*again"):
+    with pytest.raises(PipelineError, match="one of the stages a, b failed.*rerun"):
         run(jobs=1)
     assert "failed to reproduce 'b'" in capfd.readouterr().err
     assert Path("a").exists() and not Path("c").exists()
@@ -196,7 +195,7 @@ def test_a_failure_ends_the_run_after_what_is_running(
     commands["left"] = "python meet.py left.begun right.begun && echo no such thing && exit 1"
     commands["right"] = "python meet.py right.begun left.begun && sleep 1 && echo 1 > right"
     write(commands)
-    with pytest.raises(PipelineError, match=r"stage left failed.*again"):
+    with pytest.raises(PipelineError, match=r"stage left failed.*rerun"):
         run(jobs=2)
     assert "no such thing" in capfd.readouterr().err
     assert Path("right").exists() and not Path("last").exists()

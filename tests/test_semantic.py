@@ -99,12 +99,8 @@ def test_training_puts_a_concept_into_its_factor(count: int, tmp_path: Path) -> 
 
 
 def test_a_factor_without_pairs(tmp_path: Path) -> None:
-    for rows, count, match in (
-        (torch.arange(4000), 200, "'thing' has only one image"),
-        (torch.arange(4000) % 12, 600, "no two of the 600 validation images .* 'thing'"),
-    ):
-        with pytest.raises(PipelineError, match=match):
-            train(run_in(tmp_path), rows, held_out_groups=count, steps=1)
+    with pytest.raises(PipelineError, match="no two of the 600 validation images .* 'thing'"):
+        train(run_in(tmp_path), torch.arange(4000) % 12, held_out_groups=600, steps=1)
 
 
 SHAPES = torch.tensor([7, -3, 7, 7, 40, -3, 40, 7, 40, 40, 40, -3])  # of 4, 3 and 5 rows
@@ -129,5 +125,5 @@ def test_partners_are_the_other_rows_of_a_group_all_equally_likely() -> None:
     rows = torch.arange(len(SHAPES)).repeat(20)
     assert torch.equal(draw(rows, seed=1), draw(rows, seed=1))
     assert not torch.equal(draw(rows, seed=1), draw(rows, seed=2))
-    with pytest.raises(PipelineError, match="'shape' .* the value 9"):
+    with pytest.raises(PipelineError, match="'shape' has only one image .* the value 9"):
         PairSampler("shape", torch.tensor([4, 9, 4, 4]))

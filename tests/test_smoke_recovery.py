@@ -8,8 +8,6 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from settings import change
@@ -20,95 +18,56 @@ pytestmark = pytest.mark.slow
 SMOKE = "scales/smoke.yaml"
 CINN = ("models/cinn", "reports/smoke/metrics", "reports/smoke/training")
 T = "train_cinn.squeezenet-fire8"
+FIG5 = "pipeline/experiments/fig5"
 
 
-# --- changes -------------------------------------------------------------------------------------
-
-
-def test_a_changed_setting_runs_what_depends_on_it(smoke: Project) -> None:
+def test_changes_run_what_depends_on_them(smoke: Project) -> None:
     before = smoke.digests("data", "models", "reports/smoke")
-    with smoke.restored():
+    row = {"network": "alexnet", "dataset": "animals", "module": "classifier.4"}
+    code = {"pipeline/models/inn.py": "# A comment.\n", f"{FIG5}/measure.py": "CHANGED = 1\n"}
+    with smoke.restored(*code):
+        for file, addition in code.items():
+            text = (smoke.folder / file).read_text()
+            (smoke.folder / file).write_text(text + addition)
         change(smoke.folder, SMOKE, f"{T}.steps", 9)
+        change(smoke.folder, "params.yaml", "layers.alexnet-new", row)
         diff = json.loads(smoke.dvc("params", "diff", "--json"))
         assert diff[SMOKE][f"{T}.steps"]["new"] == 9
-        ran = smoke.ran("repro", "draw@fig4")
-        assert ran == ["plan", "train_cinn@squeezenet-fire8", "measure-fig4", "draw@fig4"]
+        assert smoke.ran("repro", "plan") == ["plan"]
+        new = ["extract@alexnet-new", "train_cinn@alexnet-new"]
+        own = ["train_cinn@squeezenet-fire8", "measure-fig5"]
+        assert sorted(json.loads(smoke.dvc("status", "--json"))) == sorted(new + own)
+        ran = smoke.ran("repro", "train_cinn@alexnet-new", "measure-fig5", "draw@fig4")
+        assert sorted(ran) == sorted([*new, *own, "measure-fig4", "draw@fig4"])
     assert smoke.ran() == []
     assert smoke.digests("data", "models", "reports/smoke") == before
 
 
-def test_a_new_layer_runs_its_own_stages(smoke: Project) -> None:
-    row = {"network": "alexnet", "dataset": "animals", "module": "classifier.4"}
-    own = ("extract@alexnet-new", "train_cinn@alexnet-new")
-    with smoke.restored():
-        change(smoke.folder, "params.yaml", "layers.alexnet-new", row)
-        assert smoke.ran("repro", "plan") == ["plan"]
-        assert json.loads(smoke.dvc("status", "--json")).keys() == {*own}
-        assert smoke.ran() == [*own]
-
-
-@pytest.mark.parametrize(
-    ("file", "addition", "expected"),
-    [
-        ("pipeline/models/inn.py", "# A comment.\n", ["plan"]),
-        ("pipeline/experiments/fig4/measure.py", "CHANGED = 1\n", ["plan", "measure-fig4"]),
-    ],
-)
-def test_changed_code_runs_where_it_computes(
-    smoke: Project, file: str, addition: str, expected: list[str]
-) -> None:
-    with smoke.restored(file), (smoke.folder / file).open("a") as module:
-        module.write(addition)
-        module.flush()
-        assert smoke.ran() == expected  # what is the same as before is not drawn again
-
-
-# --- experiments of DVC --------------------------------------------------------------------------
-
-
-@pytest.fixture
-def committed(smoke: Project) -> Iterator[Project]:
-    """The project with all files in git; what experiments change is undone in the end."""
-    smoke.commit()
-    with smoke.restored():
-        yield smoke
-
-
-def experiments(smoke: Project) -> list[dict[str, Any]]:
-    """Params and metrics of each run, as `dvc exp show` lists them."""
-    listed = json.loads(smoke.dvc("exp", "show", "--json"))
-    return [run["revs"][0]["data"] for row in listed for run in row["experiments"] or []]
-
-
-def test_an_experiment_changes_settings_and_lists_them(committed: Project) -> None:
-    # Not 9, as above: DVC would restore that run from its cache.
-    changes = [f"{SMOKE}:+{T}.steps=8", f"{SMOKE}:experiments.fig4.inputs=19"]
-    changes += ["network=squeezenet", "layer=fire8"]
-    options = [word for change in changes for word in ("-S", change)]
-    ran = committed.ran("exp", "run", *options, "measure-fig4", "inspect")
-    assert sorted(ran) == ["inspect", "measure-fig4", "plan", "train_cinn@squeezenet-fire8"]
-    (run,) = experiments(committed)
-    settings, params = (run["params"][file]["data"] for file in (SMOKE, "params.yaml"))
-    assert settings["train_cinn"]["squeezenet-fire8"]["steps"] == 8
-    assert settings["experiments"]["fig4"]["inputs"] == 19
-    assert (params["network"], params["layer"]) == ("squeezenet", "fire8")
-
-
-def test_a_queue_of_layers_fills_a_table(committed: Project) -> None:
+def test_a_queue_of_experiments_fills_a_table(smoke: Project) -> None:
     """In copies of the workspace that share its cache, nothing is trained a second time."""
-    before = committed.digests("reports/inspect", "params.yaml")
-    committed.dvc("exp", "run", "--queue", "-S", "layer=conv5,output", "inspect")
-    ran = committed.ran("exp", "run", "--run-all")
-    assert sorted(ran) == ["inspect", "inspect", "plan", "plan"]
-    found = [
-        run["metrics"]["reports/inspect/metrics.json"]["data"] for run in experiments(committed)
-    ]
-    assert {row["layer"] for row in found} >= {"conv5", "output"}
+    smoke.commit()
+    before = smoke.digests("reports/inspect", "params.yaml", "scales")
+    steps = "train_cinn.alexnet-conv5.steps"  # not in the file, where `default` has it
+    for changes in (["network=squeezenet", "layer=fire8"], ["layer=conv5", f"{SMOKE}:+{steps}=8"]):
+        options = [word for change in changes for word in ("-S", change)]
+        smoke.dvc("exp", "run", "--queue", *options, "inspect")
+    ran = smoke.ran("exp", "run", "--run-all")
+    assert sorted(ran) == ["inspect", "inspect", "plan", "plan", "train_cinn@alexnet-conv5"]
+    listed = json.loads(smoke.dvc("exp", "show", "--json"))
+    runs = [run["revs"][0]["data"] for row in listed for run in row["experiments"] or []]
+    trained = {
+        run["params"]["params.yaml"]["data"]["layer"]: run["params"][SMOKE]["data"]["train_cinn"]
+        for run in runs
+    }
+    assert trained["conv5"]["alexnet-conv5"]["steps"] == 8
+    assert "alexnet-conv5" not in trained["fire8"]
+    found = [run["metrics"]["reports/inspect/metrics.json"]["data"] for run in runs]
+    assert {(row["network"], row["layer"]) for row in found} == {
+        ("squeezenet", "fire8"),
+        ("alexnet", "conv5"),
+    }
     assert len({tuple(row) for row in found}) == 1
-    assert committed.digests("reports/inspect", "params.yaml") == before
-
-
-# --- losses and interruptions --------------------------------------------------------------------
+    assert smoke.digests("reports/inspect", "params.yaml", "scales") == before
 
 
 def test_lost_results_come_back_from_the_cache(smoke: Project) -> None:

@@ -15,7 +15,6 @@ from torch.testing import assert_close
 from training import gradients, run_in
 
 from pipeline.config.settings import TrainStarGANSettings
-from pipeline.datasets.attributes import attribute_values
 from pipeline.datasets.images import ImageSet
 from pipeline.errors import PipelineError
 from pipeline.models.stargan import StarGANCritic, StarGANGenerator, edit_attribute
@@ -174,7 +173,7 @@ def test_one_backward_gives_each_the_gradient_of_its_own_loss() -> None:
     assert_close(result, parts | {"loss": loss + of_edits})
 
 
-def tiles(count: int, seed: int, **columns: Any) -> ImageSet:
+def tiles(count: int, seed: int) -> ImageSet:
     """Images of 16 px: a bright or dark, red or blue square, left or right, on noise."""
     rng = np.random.default_rng(seed)
     red, dark, left = (rng.random(count) < 0.5 for _ in range(3))
@@ -184,7 +183,6 @@ def tiles(count: int, seed: int, **columns: Any) -> ImageSet:
         image[4:12, 1:8] = colour if is_left else image[4:12, 1:8]
         image[4:12, 8:15] = image[4:12, 8:15] if is_left else colour
     truth = pd.DataFrame({"split": "train", "Red": red, "Dark": dark, "Left": left})
-    truth = truth.assign(species="tile", yaw=0.5).assign(**columns)
     label = torch.zeros(count, dtype=torch.int64)
     return ImageSet(images.astype(np.uint8), np.arange(count), truth, label)
 
@@ -222,15 +220,3 @@ def test_the_learning_rate_falls_in_the_second_half(
     factors = [options["schedule"](step) for step in (0, 5, 6, 9)]
     assert factors == pytest.approx([1, 1, 0.8, 0.2])
     assert optimizer.defaults["betas"] == (0.5, 0.999)
-
-
-def test_attributes_are_columns_that_are_true_or_false() -> None:
-    images = "the training images"
-    values = attribute_values(TRAIN.truth, ["Left", "Red"], images)
-    assert values.equals(TRAIN.truth[["Left", "Red"]])
-    for name in ("Smiling", "species", "yaw", "split"):
-        with pytest.raises(PipelineError, match=f"no attribute '{name}' .* Red, Dark, Left"):
-            attribute_values(TRAIN.truth, ["Red", name], images)
-    for value in (True, False):
-        with pytest.raises(PipelineError, match=f"'Left' is {str(value).lower()} in all 20"):
-            attribute_values(tiles(20, 0, Left=value).truth, NAMES, images)

@@ -95,9 +95,8 @@ def test_published_weights(tmp_path: Path, name: str) -> None:
         assert torch.equal(found[key], value) and torch.equal(fresh.state_dict()[key], value)
 
 
-def test_a_row_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_is_enough(here: Path) -> None:
     """The stage trains it, its states are read back, and any of its modules is a layer."""
-    monkeypatch.chdir(tmp_path)
     write_data(paths.prepared("mine"), 3)
     row = NetworkRow(dataset="mine", build="torchvision:mobilenet_v3_small")
     settings = settings_class("net", Rows(networks={"net": row}))(

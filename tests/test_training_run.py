@@ -19,13 +19,9 @@ from pipeline.task import Task
 from pipeline.training.checkpoints import CheckpointFolder, open_checkpoints
 from pipeline.training.run import TrainingRun
 
+pytestmark = pytest.mark.usefixtures("here")
 CPU = torch.device("cpu")
 TASK: Task[Any] = Task("train", "a", "smoke", 7, 1, ExtractSettings(), Rows(), {}, "digest")
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def checkpoints(digest: str = "digest", *inputs: Path) -> CheckpointFolder:

@@ -120,9 +120,8 @@ def test_another_file_is_not_unpickled(path: Path) -> None:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AlexNetSettings:
+def settings(here: Path) -> AlexNetSettings:
     """Of an AlexNet whose weights lie in the current folder, as a data set of five classes does."""
-    monkeypatch.chdir(tmp_path)
     write_data(paths.prepared("animals"), 5)
     return AlexNetSettings(steps=1, width=0.05, hidden=16, size=32, weights=".")
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.config.rows import FILE, GENERATED
 from pipeline.config.sentences import bad, check_bounds, dotted
+from pipeline.config.settings import TrainAutoencoderSettings
+from pipeline.errors import PipelineError
 from pipeline.networks.card import load_card
 
 if TYPE_CHECKING:
@@ -19,8 +21,9 @@ BIGGAN_PIXELS = 128
 
 def check(config: Config) -> None:
     """Raise PipelineError, a sentence that names file and key, for settings that do not fit."""
+    _check_fixed_data(config)
     _check_checkpoints(config)
-    _check_species(config)
+    _check_baselines(config)
     _check_sizes(config)
     _check_architecture(config)
     _check_dimensions(config)
@@ -28,6 +31,31 @@ def check(config: Config) -> None:
     _check_critic(config)
     _check_batches(config)
     _check_inspect(config)
+
+
+def _check_fixed_data(config: Config) -> None:
+    """The data sets that stages of one item are about have a row."""
+    for section in ("train_evaluator", "train_stargan", "train_generator", "generate"):
+        for name in config.sections[section]:
+            if name not in config.run.datasets:
+                raise PipelineError(
+                    f"{FILE}: datasets.{name} is missing, which the stage {section}@{name} is "
+                    "about; add the row."
+                )
+
+
+def _check_baselines(config: Config) -> None:
+    """D&B's decoders start from that of an autoencoder of images."""
+    autoencoders = config.sections["train_autoencoder"]
+    images = [name for name in autoencoders if _decodes_images(autoencoders[name])]
+    for name, row in config.run.baselines.items():
+        if row.dataset not in images:
+            words = f"{' or '.join(images)}, whose images an autoencoder decodes"
+            raise bad(FILE, ("baselines", name, "dataset"), row.dataset, words)
+
+
+def _decodes_images(autoencoder: object) -> bool:
+    return isinstance(autoencoder, TrainAutoencoderSettings)
 
 
 def _check_checkpoints(config: Config) -> None:
@@ -43,36 +71,23 @@ def _check_checkpoints(config: Config) -> None:
             )
 
 
-def _check_species(config: Config) -> None:
-    classes = config.settings("train_evaluator", "animals").classes
-    if "species" not in classes:
-        raise bad(
-            config.file,
-            ("train_evaluator", "animals", "classes"),
-            list(classes),
-            "a list of columns one of which is species, which Tab. 1 and Figs. 5 and 6 show",
-        )
-
-
 def _check_sizes(config: Config) -> None:
-    """Images that one autoencoder, or the evaluator of animals, reads are of one size."""
+    """Images of one autoencoder, or of an experiment and its evaluator, are of one size."""
     run = config.run
     sizes = {name: getattr(config.settings("prepare", name), "size", None) for name in run.datasets}
     for name, row in run.datasets.items():
         other = row.autoencoder_data
         if (sizes[name] is None) != (sizes[other] is None):  # digits have no size
             like = [kin for kin in sizes if (sizes[kin] is None) == (sizes[name] is None)]
-            words = f"{' or '.join(like)}, for one autoencoder takes either digits or images"
+            words = f"{' or '.join(like)}: an autoencoder takes either digits or images"
             raise bad(FILE, ("datasets", name, "autoencoder_data"), other, words)
         if sizes[name] != sizes[other]:
             words = f"{sizes[other]}, that of {other}, on which its autoencoder is trained too"
             raise bad(config.file, ("prepare", name, "size"), sizes[name], words)
     for name, experiment in run.experiments.items():
-        reader, data = experiment.evaluator or experiment.dataset, experiment.dataset
-        if reader in sizes and data in sizes and sizes[reader] != sizes[data]:
-            words = (
-                f"{sizes[reader]}, that of {reader}, whose evaluator reads the samples of {name}"
-            )
+        evaluator, data = experiment.evaluator, experiment.dataset
+        if evaluator in sizes and data in sizes and sizes[evaluator] != sizes[data]:
+            words = f"{sizes[evaluator]}, that of {evaluator}, whose evaluator judges {name}"
             raise bad(config.file, ("prepare", data, "size"), sizes[data], words)
 
 
@@ -124,8 +139,11 @@ def _check_unseen(config: Config) -> None:
         faces = config.settings("prepare", row.dataset)
         unseen = getattr(faces, "unseen", None)
         recognises = load_card(row.build or name).objective == "identities"
-        if not recognises or unseen is None or training.weights:
+        if not recognises or getattr(training, "weights", None):
             continue
+        if unseen is None:
+            words = "a data set with the split unseen, people whom no other split shows"
+            raise bad(FILE, ("networks", name, "dataset"), row.dataset, words)
         least, what = 4, "which hold two pairs of images of the same person and two of different"
         if faces.source == "rendered":
             least = faces.unseen_identities + 2
@@ -141,15 +159,17 @@ def _check_unseen(config: Config) -> None:
 
 
 def _check_critic(config: Config) -> None:
-    layers = config.settings("train_stargan", "faces").critic_layers
-    size = config.settings("prepare", "faces").size
-    if size % 2**layers:
-        raise bad(
-            config.file,
-            ("train_stargan", "faces", "critic_layers"),
-            layers,
-            f"at most {(size & -size).bit_length() - 1}, for each layer halves images of {size} px",
-        )
+    for name in config.sections["train_stargan"]:
+        layers = config.settings("train_stargan", name).critic_layers
+        size = config.settings("prepare", name).size
+        if size % 2**layers:
+            most = (size & -size).bit_length() - 1
+            raise bad(
+                config.file,
+                ("train_stargan", name, "critic_layers"),
+                layers,
+                f"at most {most}: each layer halves an image of {size} px",
+            )
 
 
 def _check_batches(config: Config) -> None:
@@ -181,7 +201,7 @@ def _check_inspect(config: Config) -> None:
         "rows": (inspect.inputs, "inspect.inputs"),
         "columns": (inspect.samples, "inspect.samples"),
     }
-    tests = config.test_images(layer.dataset)
+    tests = config.images(layer.dataset, "test")
     if tests is not None:
         words = f"the number of test images for the network {layer.network}"
         bounds = {"inputs": (tests, words), **bounds}

@@ -6,13 +6,14 @@ of pydantic's errors into one sentence.
 
 from __future__ import annotations
 
+import os
 import re
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from pipeline.config.sentences import bad, dotted, unknown
@@ -41,8 +42,6 @@ __all__ = [
     "is_folder",
     "validate",
 ]
-
-Item = TypeVar("Item")
 
 
 class Section(BaseModel):
@@ -139,9 +138,11 @@ class _IsFolder:
     """Marks text that names a folder of the user's: a run looks for it before it begins."""
 
 
-Folder = Annotated[str, _IsFolder()]
+Folder = Annotated[str, AfterValidator(os.path.expanduser), _IsFolder()]
 Folders = Annotated[
-    tuple[str, ...], Must("a list of folders, not empty", lambda v: len(v) > 0), _IsFolder()
+    tuple[Annotated[str, AfterValidator(os.path.expanduser)], ...],
+    Must("a list of folders, not empty", lambda v: len(v) > 0),
+    _IsFolder(),
 ]
 
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from pipeline.config import checks, settings
 from pipeline.config.fields import Section, validate
 from pipeline.config.files import load_run, read_yaml
-from pipeline.config.rows import FILE, GENERATED, STYLIZED, DatasetRow, Run
+from pipeline.config.rows import FILE, GENERATED, STYLIZED, DatasetRow, Rows, Run
 from pipeline.config.sentences import bad, nearest, unknown
+from pipeline.datasets.formats import formats, settings_class
 from pipeline.errors import PipelineError
 from pipeline.experiments import load, names
 from pipeline.networks.card import load_card
@@ -41,12 +40,8 @@ class Config:
         """The settings of an item of a section."""
         return self.sections[section][item]
 
-    def test_images(self, dataset: str) -> int | None:
-        """Test images of a data set, or None if that is known only when they are prepared."""
-        return self.images(dataset, "test")
-
     def images(self, dataset: str, split: str) -> int | None:
-        """Images of a split of a data set, as far as the settings say."""
+        """Images of a split of a data set, or None if only preparing them shows how many."""
         made = self.sections["generate"]["animals"]
         prepared = made if dataset == GENERATED else self.sections["prepare"][dataset]
         count = getattr(prepared, split, None)
@@ -80,24 +75,21 @@ def load_config(root: str | Path = ".") -> Config:
         check = load(name, "report").EXPERIMENT.check
         if check is not None:
             check(config)
+    run.check_networks()
     return config
 
 
 def section_classes(run: Run) -> dict[str, dict[str, type[Section]]]:
     """The class of every item's settings, by section. Sections without items have one called ""."""
-    autoencoders: dict[str, type[Section]] = {
-        name: settings.TrainDigitsAutoencoderSettings
-        if row.format == "digits"
-        else settings.TrainAutoencoderSettings
-        for name, row in run.datasets.items()
-    }
     of_datasets = dict.fromkeys([*run.datasets, GENERATED])
     return {
         "prepare": {
-            **{name: _format(run, name, row) for name, row in run.datasets.items()},
-            STYLIZED: import_module("pipeline.datasets.stylized").Settings,
+            **{name: _format(name, row) for name, row in run.datasets.items()},
+            STYLIZED: settings_class(STYLIZED, Rows()),
         },
-        "train_autoencoder": autoencoders,
+        "train_autoencoder": {
+            name: settings.autoencoder_settings(row.format) for name, row in run.datasets.items()
+        },
         "train_network": {name: _network(run, name) for name in run.networks},
         "train_evaluator": dict.fromkeys(("animals", "faces"), settings.TrainEvaluatorSettings),
         "extract": dict.fromkeys(run.layers, settings.ExtractSettings),
@@ -108,21 +100,16 @@ def section_classes(run: Run) -> dict[str, dict[str, type[Section]]]:
         "train_generator": {"animals": settings.TrainGeneratorSettings},
         "train_dequantizer": {"animals": settings.TrainDequantizerSettings},
         "generate": {"animals": settings.GenerateSettings},
-        "experiments": {name: _experiment(name) for name in run.experiments},
+        "experiments": _experiments(run),
         "inspect": {"": settings.InspectSettings},
     }
 
 
-def _format(run: Run, name: str, row: DatasetRow) -> type[Section]:
-    module = f"pipeline.datasets.{row.format}"
-    if find_spec(module) is None or not hasattr(import_module(module), "Settings"):
-        known = [
-            path.stem
-            for path in sorted(Path(__file__).parents[1].glob("datasets/*.py"))
-            if "class Settings(" in path.read_text(encoding="utf-8")
-        ]
+def _format(name: str, row: DatasetRow) -> type[Section]:
+    known = formats()
+    if row.format not in known:
         raise unknown(FILE, ("datasets", name, "format"), row.format, known, "format")
-    return import_module(module).Settings
+    return settings_class(name, Rows(datasets={name: row}))
 
 
 def _network(run: Run, name: str) -> type[Section]:
@@ -134,13 +121,21 @@ def _network(run: Run, name: str) -> type[Section]:
         raise PipelineError(f"{FILE}: {key}: {error}") from error
 
 
-def _experiment(name: str) -> type[Section]:
-    if name not in names():
-        raise PipelineError(
-            f"{FILE}: experiments.{name} has no folder pipeline/experiments/{name}"
-            f"{nearest(name, names())}; known are {', '.join(names())}."
-        )
-    return load(name, "report").EXPERIMENT.settings
+def _experiments(run: Run) -> dict[str, type[Section]]:
+    """The settings of each experiment, which is a folder and a row of params.yaml."""
+    for name in run.experiments:
+        if name not in names():
+            raise PipelineError(
+                f"{FILE}: experiments.{name} has no folder pipeline/experiments/{name}"
+                f"{nearest(name, names())}; choose from {', '.join(names())}."
+            )
+    for name in names():
+        if name not in run.experiments:
+            raise PipelineError(
+                f"{FILE}: experiments.{name} is missing, although there is a folder "
+                f"pipeline/experiments/{name}; add the row, or remove the folder."
+            )
+    return {name: load(name, "report").EXPERIMENT.settings for name in run.experiments}
 
 
 def _section(
@@ -165,7 +160,7 @@ def _section(
     result = {}
     for item, model in classes.items():
         own = section.get(item, {})
-        if own is None or not isinstance(own, dict):
+        if not isinstance(own, dict):
             raise bad(file, (name, item), own, "a mapping of settings")
         defaults = {key: value for key, value in shared.items() if key in model.model_fields}
         place = _place(name, {key: DEFAULT for key in defaults if key not in own}, item)

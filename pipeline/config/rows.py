@@ -31,7 +31,7 @@ STYLIZED = "stylized"
 
 
 class DatasetRow(Section):
-    """A data set, the format it is read in, and the one its autoencoder is trained on besides."""
+    """A data set, the format it is read in, and a second one that its autoencoder is trained on."""
 
     format: Name
     autoencoder_data: Name
@@ -63,10 +63,12 @@ class BaselineRow(Section):
 class ExperimentRow(Section):
     """What a figure or table is about.
 
-    `evaluator` names the data set whose evaluator reads its samples, by default its own.
+    `networks` are those of its layers. `evaluator` names the data set whose evaluator judges its
+    samples, where it has one.
     """
 
     dataset: Name
+    networks: Annotated[tuple[Name, ...], Must("a list of rows of networks")] = ()
     layers: Annotated[tuple[Name, ...], Must("a list of rows of layers")] = ()
     evaluator: Name | None = None
     baselines: Annotated[tuple[Name, ...], Must("a list of rows of baselines")] = ()
@@ -121,6 +123,13 @@ class Run(Section):
                     f"{FILE}: the row layers.{key} has to be called <network>-<layer>, such as "
                     f"{layer.network}-{key}."
                 )
+        self._known(("network",), self.network, self.networks)
+        prefix = f"{self.network}-"
+        own = [key.removeprefix(prefix) for key in self.layers if key.startswith(prefix)]
+        self._known(("layer",), self.layer, own, f"layer of {self.network}")
+        inspected = self.layers[self.inspected].network
+        if inspected != self.network:
+            raise bad(FILE, ("layers", self.inspected, "network"), inspected, self.network)
         for name, baseline in self.baselines.items():
             self._known(("baselines", name, "layer"), baseline.layer, self.layers, "layer")
             self._same(("baselines", name), baseline.dataset, baseline.layer)
@@ -132,13 +141,14 @@ class Run(Section):
                 self._same(place, row.dataset, key)
             for key in row.baselines:
                 self._known((*place, "baselines"), key, self.baselines, "row of baselines")
-        self._known(("network",), self.network, self.networks)
-        prefix = f"{self.network}-"
-        own = [key.removeprefix(prefix) for key in self.layers if key.startswith(prefix)]
-        self._known(("layer",), self.layer, own, f"layer of {self.network}")
-        inspected = self.layers[self.inspected].network
-        if inspected != self.network:
-            raise bad(FILE, ("layers", self.inspected, "network"), inspected, self.network)
+
+    def check_networks(self) -> None:
+        """Raise PipelineError if an experiment's networks are not those of its layers."""
+        for name, row in self.experiments.items():
+            networks = list(dict.fromkeys(self.layers[key].network for key in row.layers))
+            if list(row.networks) != networks:
+                words = f"[{', '.join(networks)}], the networks of its layers"
+                raise bad(FILE, ("experiments", name, "networks"), list(row.networks), words)
 
     def _check_datasets(self) -> None:
         for name, row in self.datasets.items():

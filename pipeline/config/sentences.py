@@ -29,7 +29,7 @@ def unknown(
     subject = dotted(*where) if value is None else f"{dotted(*where)} {value!r}"
     hint = nearest(where[-1] if value is None else value, known)
     return PipelineError(
-        f"{file}: {subject} is not a known {kind}{hint}; known are {', '.join(known) or 'none'}."
+        f"{file}: {subject} is not a known {kind}{hint}; choose from {', '.join(known) or 'none'}."
     )
 
 

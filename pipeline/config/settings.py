@@ -41,6 +41,7 @@ __all__ = [
     "TrainGeneratorSettings",
     "TrainSemanticSettings",
     "TrainStarGANSettings",
+    "autoencoder_settings",
 ]
 
 OptimizerName = Literal["adam", "muon"]
@@ -96,6 +97,15 @@ class TrainAutoencoderSettings(Section):
                 "needs the folder with the weights of VGG-16, or set perceptual to 0."
             )
         _check_discriminator(file, where, self.discriminator_start, self.steps)
+
+
+def autoencoder_settings(
+    data_format: str,
+) -> type[TrainAutoencoderSettings] | type[TrainDigitsAutoencoderSettings]:
+    """The class of an autoencoder's settings, for a data set of this format."""
+    if data_format == "digits":
+        return TrainDigitsAutoencoderSettings
+    return TrainAutoencoderSettings
 
 
 class TrainBaselineSettings(Section):
@@ -253,8 +263,8 @@ class TrainStarGANSettings(Section):
     steps: Count  # of the critic
     batch_size: Several = 16  # images per step
     learning_rate: Positive  # of Adam, in the first half; then it falls to 0
-    critic_steps: Count = 5  # steps of the critic for each of the generator
-    reconstruction: Positive = 10  # weight of the way from an edit back to the image
+    critic_steps: Count = 5  # critic steps per generator step
+    reconstruction: Positive = 10  # weight of the reconstruction loss
     width: Count = 64  # channels of the generator's first convolution
     blocks: Count = 6  # its residual blocks
     residual: bool = False  # whether its output is added to the image

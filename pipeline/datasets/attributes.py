@@ -53,7 +53,7 @@ def attribute_values(truth: pd.DataFrame, names: Sequence[str], data: str) -> pd
     for name in names:
         if name not in known:
             raise PipelineError(
-                f"{data} have no attribute '{name}' that is either true or false: known are "
+                f"{data} have no attribute '{name}' that is either true or false: choose from "
                 f"{', '.join(known) or 'none'}."
             )
         check_both(truth[name].to_numpy(), name, data)
@@ -75,8 +75,8 @@ def class_values(
 ) -> dict[str, list[Any]]:
     """Check the names of factors against the ground truth; return the sorted values of `classes`.
 
-    Raises PipelineError for a name that is no column, classes that are fractions, and numbers that
-    are not finite in every row.
+    Raises PipelineError for a name that is not a column, classes that are fractions, and numbers
+    that are not finite in every row.
     """
     known = [name for name in truth if name != "split"]
     for name in (*classes, *numbers):

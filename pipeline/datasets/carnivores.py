@@ -169,5 +169,5 @@ CARNIVORES = {
     "n02138441": "meerkat",
 }
 
-# Species: the output of a network trained on ImageNet that stands for it.
+# The output of each species in a network trained on ImageNet.
 IMAGENET_CLASS = {species: 151 + row for row, species in enumerate(CARNIVORES.values())}

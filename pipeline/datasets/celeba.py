@@ -131,7 +131,7 @@ def _images(folder: Path, remedy: str) -> set[str]:
 
 def _table(file: Path, **options: object) -> pd.DataFrame:
     try:
-        return pd.read_csv(file, sep=r"\s+", **options)  # type: ignore[call-overload,no-any-return]
+        return pd.read_csv(file, sep=r"\s+", **options)
     except (OSError, ValueError) as error:  # pandas' own errors are among the second
         raise PipelineError(f"{file} cannot be read as a table: fetch it again.") from error
 
@@ -157,7 +157,7 @@ def _attributes(file: Path, names: Sequence[str]) -> pd.DataFrame:
 def _numbers(file: Path) -> pd.Series:
     table = _table(file, header=None, index_col=0)
     if table.shape[1] != 1 or not pd.api.types.is_integer_dtype(table[1]):
-        raise PipelineError(f"{file} is no list of images with a number each: fetch it again.")
+        raise PipelineError(f"{file} is not a list of image names and numbers: fetch it again.")
     _once(file, table.index)
     return table[1]
 

@@ -161,7 +161,7 @@ def _distort(images: np.ndarray, settings: Settings, rng: np.random.Generator) -
         count, size = len(chunk), images.shape[-1]
 
         def uniform(bound: float, *shape: int) -> Tensor:
-            return torch.from_numpy(rng.uniform(-bound, bound, (count, *shape))).float()  # noqa: B023
+            return torch.from_numpy(rng.uniform(-bound, bound, (count, *shape))).float()  # noqa: B023 - not called in later iterations
 
         angle, shear = torch.deg2rad(uniform(settings.rotation)), uniform(settings.scaling)
         scale = 1 / (1 + uniform(settings.scaling, 2))

@@ -23,7 +23,7 @@ def fingerprint(files: Iterable[Path], folder: Path | None = None) -> dict[str, 
             with open(file, "rb") as content:
                 digest = hashlib.file_digest(content, "sha256").hexdigest()
         except FileNotFoundError as error:
-            raise PipelineError(f"{file} is missing; `dvc repro` makes it.") from error
+            raise PipelineError(f"{file} is missing; run `dvc repro` to make it.") from error
         path = file if folder is None else folder / file.name
         result[path.as_posix()] = {"bytes": file.stat().st_size, "sha256": digest}
     return result
@@ -37,7 +37,7 @@ def model_files(folder: Path) -> list[Path]:
     names = ("config.json", "model.safetensors")
     files = sorted(file for file in folder.rglob("*") if file.name in names)
     if not files:
-        raise PipelineError(f"{folder} is missing; `dvc repro` makes it.")
+        raise PipelineError(f"{folder} is missing; run `dvc repro` to make it.")
     return files
 
 
@@ -49,7 +49,7 @@ def check_fingerprint(files: Mapping[str, Mapping[str, Any]]) -> None:
     for name, entry in files.items():
         path = Path(name)
         if not path.is_file():
-            raise PipelineError(f"{path} is missing; `dvc repro` makes it.")
+            raise PipelineError(f"{path} is missing; run `dvc repro` to make it.")
         if path.stat().st_size != entry["bytes"]:
             raise PipelineError(
                 f"{path} is not the file that z_bar was computed from: run `dvc repro` to make it "

@@ -50,7 +50,7 @@ def prepare(
     """
     folders = [images] if isinstance(images, str) else images
     setting = f"datasets.{section.removeprefix('prepare.')}.images"
-    listed = list_images([Path(name).expanduser() for name in folders], setting)
+    listed = list_images([Path(name) for name in folders], setting)
     asked = {split: getattr(settings, split) for split in SHARES}
     rng = np.random.default_rng(seed)
     chosen = split_classes(listed, asked, rng, section)

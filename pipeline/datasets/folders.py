@@ -7,7 +7,7 @@ Four layouts are recognised:
     awa2       JPEGImages/<class>/*: the 50 animals of Animals with Attributes 2
     pets       images/*, annotations/trainval.txt and test.txt: Oxford-IIIT Pet, free to use
                (CC BY-SA 4.0)
-    classes    <class>/*: anything else; a carnivore's WordNet id as the class stands for its name
+    classes    <class>/*: anything else; a carnivore's WordNet id as the class means its name
 
 Whatever can be wrong with folders and files is found before the first image is decoded; only
 pixels that cannot be decoded are found later.
@@ -184,7 +184,7 @@ def _list_pets(root: Path) -> list[Row]:
             species = name.rpartition("_")[0].replace("_", " ")
             if not species or "/" in name:
                 raise PipelineError(
-                    f"{file} names {name!r}, which is no image of Oxford-IIIT Pet: unpack "
+                    f"{file} names {name!r}, which is not an image of Oxford-IIIT Pet: unpack "
                     "annotations.tar.gz again."
                 )
             rows.append((root / "images" / f"{name}.jpg", species, part == "test"))

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
-from pipeline.config.rows import Rows
+from pipeline.config.rows import STYLIZED, Rows
 
-__all__ = ["format_name", "load_format", "settings_class"]
+__all__ = ["format_name", "formats", "load_format", "settings_class"]
+
+
+def formats() -> list[str]:
+    """The formats that a row of params.yaml may have."""
+    modules = sorted(Path(__file__).parent.glob("*.py"))
+    found = [path.stem for path in modules if "class Settings(" in path.read_text(encoding="utf-8")]
+    return [name for name in found if name != STYLIZED]
 
 
 def format_name(dataset: str, rows: Rows) -> str:

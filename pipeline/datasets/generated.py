@@ -131,7 +131,7 @@ def input_images(
     only. The cue conflicts of a folder `stimuli` are added to the stylized ones. Columns: kind
     (natural, stylized, texture or sketch), shape and texture: a species, or empty.
     """
-    rows = torch.arange(count)
+    rows = held_out.first(count, "generate.animals.inputs")
     species = held_out.truth["species"].to_numpy(dtype=object)[:count]
     natural = resized(held_out.pixels(rows), size)
     images = [natural]
@@ -160,7 +160,7 @@ def cue_conflicts(folder: Path, size: int) -> tuple[np.ndarray, list[str], list[
     as those of Geirhos et al. (2019) are, in the order of their names. Those whose shape and
     texture agree are left out.
 
-    Raises PipelineError if there are none, or one is no image.
+    Raises PipelineError if there are none, or one is not an image.
     """
     images, shapes, textures = [], [], []
     for path in sorted(folder.rglob("*"), key=lambda path: path.name):
@@ -172,7 +172,7 @@ def cue_conflicts(folder: Path, size: int) -> tuple[np.ndarray, list[str], list[
                 square = image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
         except OSError as error:
             raise PipelineError(
-                f"{path} is no image that can be read ({error}): delete it or fetch it again."
+                f"{path} cannot be read as an image ({error}): delete it or fetch it again."
             ) from error
         images.append(np.asarray(square))
         shapes.append(found[1])

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import PipelineError
-from pipeline.storage import read_parquet
+from pipeline.storage import read_array, read_parquet
 
 __all__ = ["ImageSet", "Images", "Mixture", "Pixels", "open_pixels", "to_images", "to_pixels"]
 
@@ -53,8 +53,8 @@ class Images(Pixels, Protocol):
 class ImageSet:
     """One split of a folder with images.npy (all splits, uint8) and ground_truth.parquet.
 
-    `truth` has a row per image: `label`, which stands for the `species` of animals and the
-    `identity` of people, and all known attributes and factors. Pixels stay on disk until they are
+    `truth` has a row per image: `label`, which is the `species` of animals and the `identity` of
+    people as a number, and all known attributes and factors. Pixels stay on disk until they are
     needed.
     """
 
@@ -105,6 +105,17 @@ class ImageSet:
         """The images `indices`: (B, H, W, 3) uint8."""
         chosen = indices if isinstance(indices, slice) else indices.numpy()
         return np.ascontiguousarray(self.array[self.rows[chosen]])
+
+    def first(self, count: int, setting: str) -> Tensor:
+        """Indices (count,) of the first images, as many as `setting` asks for.
+
+        Raises PipelineError, which names the setting, if there are fewer.
+        """
+        if count > len(self):
+            raise PipelineError(
+                f"{setting} is {count}, but there are only {len(self)} images: lower it."
+            )
+        return torch.arange(count)
 
     def images(self, indices: Tensor | slice) -> Tensor:
         """The images `indices`: (B, 3, H, W) in [-1, 1], channels last in memory."""
@@ -166,14 +177,7 @@ def open_pixels(file: Path, rows: int) -> np.ndarray:
 
     It stays on disk. Raises PipelineError if it is missing, damaged or of another length.
     """
-    try:
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError as error:
-        raise PipelineError(f"{file} is missing; `dvc repro` makes it.") from error
-    except (ValueError, EOFError) as error:
-        raise PipelineError(
-            f"{file} is damaged ({error}); delete it and run `dvc repro` again."
-        ) from error
+    array = read_array(file)
     if len(array) != rows:
         raise PipelineError(
             f"{file} holds {len(array)} images, but its ground_truth.parquet has {rows} rows; "

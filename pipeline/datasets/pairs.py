@@ -1,4 +1,4 @@
-"""Pairs of images that share a concept and so define its factor (INV paper, Secs. 3.2 and A.2)."""
+"""Pairs of images that share a concept and so define its factor (INV paper, Eq. 8, Sec. A.2)."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import PipelineError
+from pipeline.storage import read_arrays
 
 __all__ = ["open_arrays"]
 
@@ -21,10 +22,9 @@ def open_arrays(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
     """
     again = f"run `dvc repro -f measure-{path.stem}`."
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
-    except (OSError, ValueError) as error:
-        raise PipelineError(f"{path} cannot be read ({error}): {again}") from error
+        arrays = read_arrays(path)
+    except PipelineError as error:
+        raise PipelineError(f"{path} is missing or damaged: {again}") from error
     try:
         yield arrays
     except KeyError as error:

@@ -106,7 +106,7 @@ def draw_variance(arrays: Arrays, metrics: Mapping[str, Any]) -> Figure:
         share = height / (3 * height + 2 * gap)
         inset = axes.inset_axes((x, low, 0.09 * width / across, share))
         bar = figure.colorbar(scale, cax=inset)
-        bar.outline.set_linewidth(0.5)  # type: ignore[operator]
+        bar.outline.set_linewidth(0.5)
         inset.grid(visible=False)
         inset.tick_params(labelsize=7, length=2, pad=1.5)
         inset.yaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4))

@@ -1,1 +1,1 @@
-"""Numbers: measures computed from samples of the networks."""
+"""Samples, edits and attacks of trained networks, and the numbers measured on them."""

@@ -31,12 +31,12 @@ def calibrate(invariances: ArrayLike) -> dict[str, float]:
     array = np.asarray(invariances, dtype=np.float64)
     if array.ndim != 2 or array.shape[0] < 2 or array.shape[1] < 1:
         raise PipelineError(
-            f"Calibration needs invariances of shape (samples, dimensions) with at least 2 "
+            f"calibration needs invariances of shape (samples, dimensions) with at least 2 "
             f"samples, not {array.shape}."
         )
     if not np.isfinite(array).all():
         raise PipelineError(
-            "The invariances of held-out data are not finite: the conditional INN diverged; "
+            "the invariances of held-out data are not finite: the conditional INN diverged; "
             "train it again with a smaller learning rate."
         )
     samples, dimensions = array.shape

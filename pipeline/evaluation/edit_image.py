@@ -149,7 +149,7 @@ def edit_strip(editor: Editor, request: EditRequest) -> Sequence[tuple[str, Pixe
     """Labelled images: the input, D(E(x)), the donor if there is one, and the edits.
 
     Raises PipelineError for an image that cannot be read, a factor that e does not have or, along
-    a line, one that is no boolean attribute.
+    a line, one that is not a boolean attribute.
     """
     name = request.factor
     editor.e.indices(name)  # raises before anything is computed

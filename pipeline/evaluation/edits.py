@@ -1,7 +1,9 @@
-"""Semantic edits: replace or move one factor of e(E(x)) and decode (INV paper, Secs. 4.4, B.5).
+"""Semantic edits: replace or move one factor of e(E(x)) and decode.
 
 e splits the code z_bar of an image into factors (e_i). Replacing one e_i by another image's and
 decoding D(e^-1(...)) edits the image. The baseline, StarGAN, negates an attribute.
+
+Source: INV paper, Eq. 7, Secs. 4.4 and B.5.
 """
 
 from __future__ import annotations

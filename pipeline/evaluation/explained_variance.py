@@ -40,9 +40,6 @@ __all__ = [
     "estimate_correlation",
     "estimate_ratio",
     "explained_by_v",
-    "explained_by_z",
-    "first_order_v",
-    "first_order_z",
     "resample",
     "variance_components",
 ]
@@ -71,7 +68,7 @@ class Components:
 
     @property
     def explained_by_z(self) -> Floats:
-        """Eq. 20, read literally."""
+        """Eq. 20, read literally (Sec. B.2): the variance over x given v', averaged over v'."""
         return (self.z + self.interaction) / self._divisor()
 
     @property
@@ -81,12 +78,15 @@ class Components:
 
     @property
     def first_order_z(self) -> Floats:
-        """Var_x(E_v) / Var."""
+        """Var_x(E_v) / Var: Eq. 20 without the interaction of z and v.
+
+        Corrected for finite V, so an estimate of a share of zero may be slightly negative.
+        """
         return self.z / self._divisor()
 
     @property
     def first_order_v(self) -> Floats:
-        """Var_v(E_x) / Var."""
+        """Var_v(E_x) / Var: one minus Eq. 20."""
         return self.v / self._divisor()
 
     def _divisor(self) -> Floats:
@@ -127,7 +127,7 @@ def _design(values: ArrayLike, dims: slice | Sequence[int] | None) -> Floats:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim < 3:
         raise PipelineError(
-            f"Explained variance needs an array (..., inputs, invariances, dimensions), "
+            f"explained variance needs an array (..., inputs, invariances, dimensions), "
             f"not one of shape {array.shape}."
         )
     if dims is not None:
@@ -135,12 +135,12 @@ def _design(values: ArrayLike, dims: slice | Sequence[int] | None) -> Floats:
     inputs, invariances, dimensions = array.shape[-3:]
     if inputs < 2 or invariances < 2 or dimensions < 1:
         raise PipelineError(
-            f"Explained variance needs at least 2 inputs, 2 invariances and 1 dimension, "
+            f"explained variance needs at least 2 inputs, 2 invariances and 1 dimension, "
             f"not {inputs}, {invariances} and {dimensions}."
         )
     if not np.isfinite(array).all():
         raise PipelineError(
-            "The samples hold numbers that are not finite: the INN diverged; train it again with "
+            "the samples hold numbers that are not finite: the INN diverged; train it again with "
             "a smaller learning rate."
         )
     # Variances do not depend on the origin, but their rounding errors do.
@@ -184,42 +184,12 @@ def _analysis_of_variance(
     return Components(z=np.asarray(z), v=np.asarray(v), interaction=np.asarray(interaction))
 
 
-def explained_by_z(values: ArrayLike, dims: slice | Sequence[int] | None = None) -> Floats:
-    """Share of a factor's variance explained by z, Eq. 20 read literally (Sec. B.2).
-
-    The mean over v' of the variance over x given v', divided by the variance over x and v. Both
-    variances are estimated without bias (plain ones over few invariances are not).
-
-    Args:
-        values: (..., X, V, N).
-        dims: the dimensions of the factor; all by default.
-
-    Returns:
-        (...) shares.
-    """
-    return variance_components(values, dims).explained_by_z
-
-
 def explained_by_v(values: ArrayLike, dims: slice | Sequence[int] | None = None) -> Floats:
-    """Share of the variance explained by v, Eq. 19: `explained_by_z` with z and v swapped.
+    """Share of the variance of `values` (..., X, V, N) explained by v, Eq. 19: (...).
 
     The paper applies it to all dimensions of z_bar (Sec. B.2, Fig. 5).
     """
     return variance_components(values, dims).explained_by_v
-
-
-def first_order_z(values: ArrayLike, dims: slice | Sequence[int] | None = None) -> Floats:
-    """First-order index of z, Var_x(E_v) / Var: Eq. 20 without the interaction of z and v.
-
-    Corrected for finite V, so an estimate of a share that is zero scatters around zero and may be
-    slightly negative.
-    """
-    return variance_components(values, dims).first_order_z
-
-
-def first_order_v(values: ArrayLike, dims: slice | Sequence[int] | None = None) -> Floats:
-    """First-order index of v, Var_v(E_x) / Var: one minus Eq. 20."""
-    return variance_components(values, dims).first_order_v
 
 
 def resample(inputs: int, invariances: int, replicates: int, seed: int) -> Resampling:
@@ -279,7 +249,7 @@ def bootstrap_components(
     replicates = resampling.inputs.shape[0]
     if resampling.inputs.shape[1] != inputs or resampling.invariances.shape[1] != invariances:
         raise PipelineError(
-            f"The resampling was drawn for {resampling.inputs.shape[1]} inputs and "
+            f"the resampling was drawn for {resampling.inputs.shape[1]} inputs and "
             f"{resampling.invariances.shape[1]} invariances, but the design has {inputs} and "
             f"{invariances}."
         )

@@ -22,7 +22,6 @@ from pipeline.errors import PipelineError
 __all__ = [
     "FeatureStatistics",
     "FrechetReference",
-    "KernelDistance",
     "KernelReference",
     "feature_statistics",
 ]
@@ -79,7 +78,7 @@ class FrechetReference:
         """Squared Fréchet distance between the reference and `statistics`, at least 0.
 
         Raises:
-            PipelineError: another number of features, or a matrix that is no covariance.
+            PipelineError: another number of features, or a matrix that is not a covariance.
         """
         ours, theirs = self.statistics, statistics
         if ours.mean.shape != theirs.mean.shape:
@@ -101,104 +100,43 @@ class FrechetReference:
         return max(float(distance), 0.0)
 
 
-@dataclass(frozen=True)
-class KernelDistance:
-    """A kernel inception distance, usually reported times 1000.
-
-    Attributes:
-        value: unbiased, from all pairs of images; may be negative.
-        standard_error: of `value`, by the jackknife over the images of both sets; up to 50 % too
-            large if the two distributions are equal.
-        subset_deviation: standard deviation over random subsets, the "+-" of the literature. It
-            grows as subsets shrink and is not an error of `value`.
-        subsets: number of subsets.
-        subset_size: images of each set in a subset.
-    """
-
-    value: float
-    standard_error: float
-    subset_deviation: float
-    subsets: int
-    subset_size: int
-
-
 class KernelReference:
     """The kernel distance from one fixed set, whose own kernel is summed once.
 
     The squared maximum mean discrepancy of features x, y with F dimensions, kernel (x y / F + 1)^3.
 
-    Args:
-        features: (R, F) with R >= 3.
-        subsets: number of random subsets, at least 2.
-        subset_size: images per subset, at least 2, capped at the size of the smaller set.
-        seed: chooses the subsets.
-
     Raises:
-        PipelineError: a wrong shape, too few images, or values that are not finite.
+        PipelineError: a wrong shape, fewer than 2 images, or values that are not finite.
     """
 
-    def __init__(
-        self, features: ArrayLike, *, subsets: int = 100, subset_size: int = 1000, seed: int = 0
-    ) -> None:
-        if subsets < 2 or subset_size < 2:
-            raise PipelineError(
-                f"KID needs at least 2 subsets of at least 2 images, "
-                f"not {subsets} of {subset_size}."
-            )
-        self._features = _features(features, least=3)
-        self._subsets, self._seed = subsets, seed
-        self._size = min(subset_size, len(self._features))
-        self._chosen = self._choose(len(self._features), self._size, stream=0)
-        self._rows, self._within = _own_sums(self._features, self._chosen)
+    def __init__(self, features: ArrayLike) -> None:
+        self._features = _features(features)
+        self._own = _mean_of_pairs(self._features)
 
-    def distance(self, features: ArrayLike) -> KernelDistance:
-        """KID between the reference and features (Q, F), Q >= 3.
+    def distance(self, features: ArrayLike) -> float:
+        """KID between the reference and features (Q, F): unbiased, so it may be negative.
+
+        It is usually reported times 1000.
 
         Raises:
-            PipelineError: a wrong shape, too few images, or values that are not finite.
+            PipelineError: a wrong shape, fewer than 2 images, or values that are not finite.
         """
-        theirs = _features(features, least=3)
+        theirs = _features(features)
         if theirs.shape[1] != self._features.shape[1]:
             raise PipelineError(
                 f"the two sets have {self._features.shape[1]} and {theirs.shape[1]} features: use "
                 "the same feature extractor for both."
             )
-        size = min(self._size, len(theirs))
-        chosen, rows, within = self._chosen, self._rows, self._within
-        if size < self._size:  # both subsets have the size of the smaller set
-            chosen = self._choose(len(self._features), size, stream=0)
-            rows, within = _own_sums(self._features, chosen)
-        other = self._choose(len(theirs), size, stream=1)
-        other_rows, other_within = _own_sums(theirs, other)
-        cross_rows, cross_columns, between = _cross_sums(self._features, theirs, chosen, other)
-
-        parts = (within + other_within) / (size * (size - 1)) - 2 * between / size**2
-        ours, others = cross_rows / len(other_rows), cross_columns / len(rows)
-        value = _mean_of_pairs(rows) + _mean_of_pairs(other_rows) - 2 * ours.mean()
-        variance = _jackknife(rows, ours) + _jackknife(other_rows, others)
-        return KernelDistance(
-            value=float(value),
-            standard_error=float(np.sqrt(variance)),
-            subset_deviation=float(parts.std(ddof=1)),
-            subsets=self._subsets,
-            subset_size=size,
-        )
-
-    def _choose(self, count: int, size: int, stream: int) -> Floats:
-        """Random subsets as columns of zeros and ones: (count, subsets)."""
-        generator = np.random.default_rng([self._seed, stream])
-        chosen = np.zeros((count, self._subsets))
-        for column in chosen.T:
-            column[generator.permutation(count)[:size]] = 1
-        return chosen
+        between = _row_sums(self._features, theirs) / len(theirs)
+        return float(self._own + _mean_of_pairs(theirs) - 2 * between.mean())
 
 
-def _features(features: ArrayLike, least: int = 2) -> Floats:
+def _features(features: ArrayLike) -> Floats:
     array = np.asarray(features, dtype=np.float64)
-    if array.ndim != 2 or array.shape[0] < least or array.shape[1] < 1:
+    if array.ndim != 2 or array.shape[0] < 2 or array.shape[1] < 1:
         raise PipelineError(
-            f"a distance of images needs features (images, features) of at least {least} images, "
-            f"not an array of shape {array.shape}."
+            f"a distance of images needs features (images, features) of at least 2 images, not an "
+            f"array of shape {array.shape}."
         )
     if not np.isfinite(array).all():
         raise PipelineError(
@@ -264,44 +202,20 @@ def _kernel(first: Floats, second: Floats) -> Floats:
     return inner * inner * inner
 
 
-def _own_sums(features: Floats, chosen: Floats) -> tuple[Floats, Floats]:
-    """Kernel sums over ordered pairs of different images: per image (R,), per subset (S,)."""
-    rows = np.empty(len(features))
-    within = np.zeros(chosen.shape[1])
-    for first in range(0, len(features), BLOCK):
-        block = slice(first, first + BLOCK)
-        kernel = _kernel(features[block], features)
-        kernel[np.arange(len(kernel)), first + np.arange(len(kernel))] = 0
-        rows[block] = kernel.sum(axis=1)
-        within += (chosen[block] * (kernel @ chosen)).sum(axis=0)
-    return rows, within
+def _mean_of_pairs(features: Floats) -> float:
+    """Mean of the kernel over pairs of different images of a set."""
+    count = len(features)
+    rows = _row_sums(features, features, without_diagonal=True)
+    return float(rows.sum() / (count * (count - 1)))
 
 
-def _cross_sums(
-    ours: Floats, theirs: Floats, chosen: Floats, other: Floats
-) -> tuple[Floats, Floats, Floats]:
-    """Kernel sums over pairs of one image of each set: per image (R,), (Q,), per subset (S,)."""
-    rows, columns = np.empty(len(ours)), np.zeros(len(theirs))
-    between = np.zeros(chosen.shape[1])
+def _row_sums(ours: Floats, theirs: Floats, *, without_diagonal: bool = False) -> Floats:
+    """Sums of the kernel over the images of `theirs`, for each of `ours`: (R,)."""
+    rows = np.empty(len(ours))
     for first in range(0, len(ours), BLOCK):
         block = slice(first, first + BLOCK)
         kernel = _kernel(ours[block], theirs)
+        if without_diagonal:
+            kernel[np.arange(len(kernel)), first + np.arange(len(kernel))] = 0
         rows[block] = kernel.sum(axis=1)
-        columns += kernel.sum(axis=0)
-        between += (chosen[block] * (kernel @ other)).sum(axis=0)
-    return rows, columns, between
-
-
-def _mean_of_pairs(rows: Floats) -> float:
-    return float(rows.sum() / (len(rows) * (len(rows) - 1)))
-
-
-def _jackknife(rows: Floats, cross: Floats) -> float:
-    """One set's contribution to the distance's variance, leaving out each image in turn.
-
-    `rows` (R,) are its own kernel sums, `cross` (R,) the means over the other set's images.
-    """
-    count = len(rows)
-    left_out = (rows.sum() - 2 * rows) / ((count - 1) * (count - 2))
-    left_out -= 2 * (cross.sum() - cross) / (count - 1)
-    return float((count - 1) / count * np.square(left_out - left_out.mean()).sum())
+    return rows

@@ -11,19 +11,16 @@ __all__ = ["ImageDistances"]
 
 
 class ImageDistances:
-    """Measures how far sets of images are from reference images (R, H, W, 3) uint8.
+    """Measures how far sets of images are from reference images (R, H, W, 3) uint8."""
 
-    `seed` chooses the subsets of KID.
-    """
-
-    def __init__(self, extractor: FeatureExtractor, reference: np.ndarray, seed: int) -> None:
+    def __init__(self, extractor: FeatureExtractor, reference: np.ndarray) -> None:
         features = extractor.extract(reference)
         self.extractor = extractor
         self._frechet = FrechetReference(feature_statistics(features))
-        self._kernel = KernelReference(features, seed=seed)
+        self._kernel = KernelReference(features)
 
     def __call__(self, images: np.ndarray) -> dict[str, float]:
         """`fid` and `kid`, the latter times 1000, of images (Q, H, W, 3) uint8."""
         features = self.extractor.extract(images)
         fid = self._frechet.distance(feature_statistics(features))
-        return {"fid": fid, "kid": 1000 * self._kernel.distance(features).value}
+        return {"fid": fid, "kid": 1000 * self._kernel.distance(features)}

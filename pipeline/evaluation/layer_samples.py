@@ -53,9 +53,9 @@ def measure_layers(
     dataset = experiment.dataset
     layers = {key: task.rows.layers[key] for key in experiment.layers}
     test = ImageSet.load(paths.prepared(dataset), "test")
-    rows = torch.arange(settings.inputs)
+    rows = test.first(settings.inputs, f"experiments.{task.item}.inputs")
     autoencoder = load_autoencoder(paths.autoencoder(dataset)).to(device)
-    evaluator = load_evaluator(paths.evaluator(experiment.evaluator or dataset)).to(device)
+    evaluator = load_evaluator(paths.evaluator(str(experiment.evaluator))).to(device)
     names = dict.fromkeys(row.network for row in layers.values())
     networks = {name: load_network(paths.network(name), device) for name in names}
     mean, _ = load_posterior(paths.posteriors(dataset), "test")
@@ -71,8 +71,7 @@ def measure_layers(
     measured, variances = {}, []
     for key, row in layers.items():
         step = read_json(paths.network(row.network) / "config.json")["steps"][-1]
-        config = read_json(paths.cinn(key) / "config.json")["model"]
-        t = load_cinn(config, paths.checkpoint_file(paths.cinn(key), step)).to(device)
+        t = load_cinn(paths.cinn(key), step).to(device)
         z = load_representations(paths.features(key), step, "test")[rows].float()
         sampled = _sample_inputs(autoencoder, t, z, v, settings.evaluated_samples)
         samples, averages, maps = (np.stack(part) for part in zip(*sampled, strict=True))

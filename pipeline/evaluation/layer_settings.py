@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pipeline.config.fields import Count, Section, Several
 from pipeline.config.rows import FILE, layer_name
 from pipeline.config.sentences import bad, check_bounds
+from pipeline.evaluation.layer_checks import check_evaluator
 
 if TYPE_CHECKING:
     from pipeline.config.loading import Config
@@ -27,6 +28,7 @@ class LayerSettings(Section):
 
 def check_layers(config: Config, experiment: str) -> None:
     """Raise PipelineError if an experiment asks for more than there is, or for too few layers."""
+    check_evaluator(config, experiment)
     settings: LayerSettings = config.settings("experiments", experiment)
     row, where = config.run.experiments[experiment], ("experiments", experiment)
     if len({layer_name(key) for key in row.layers}) < max(3, len(row.layers)):
@@ -37,7 +39,7 @@ def check_layers(config: Config, experiment: str) -> None:
         "rows": (settings.inputs, f"experiments.{experiment}.inputs"),
         "columns": (settings.evaluated_samples, f"experiments.{experiment}.evaluated_samples"),
     }
-    tests = config.test_images(row.dataset)
+    tests = config.images(row.dataset, "test")
     if tests is not None:
         bounds = {"inputs": (tests, "the number of test images"), **bounds}
     check_bounds(config.file, where, settings, bounds)

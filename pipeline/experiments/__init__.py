@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from pipeline.config.sentences import nearest
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
@@ -32,11 +32,9 @@ def load(name: str, part: str) -> ModuleType:
     """
     known = names()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f" (did you mean {near[0]}?)" if near else ""
         raise PipelineError(
-            f"there is no experiment {name!r}{hint}; known are {', '.join(known) or 'none'}: a "
-            "folder of pipeline/experiments with a module report.py."
+            f"there is no experiment {name!r}{nearest(name, known)}; an experiment is a folder of "
+            f"pipeline/experiments with a module report.py: {', '.join(known) or 'there is none'}."
         )
     return importlib.import_module(f"{__name__}.{name}.{part}")
 

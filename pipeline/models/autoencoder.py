@@ -20,7 +20,7 @@ def sample_posterior(mean: Tensor, variance: Tensor) -> Tensor:
 class Norm(ActNorm):
     """ActNorm without log_det, for networks that are not invertible."""
 
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]  # without log_det
         """Normalise x (B, C, ...) per channel; same shape."""
         return self.normalize(x)
 

@@ -26,7 +26,7 @@ class ChannelNorm(ActNorm):
     of 16 that a small machine affords, and needs no pass over the batch.
     """
 
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]  # without log_det
         """Normalise x (B, C, H, W) per channel; same shape."""
         if self.training and self._pending:
             self._initialize(x.detach())
@@ -39,7 +39,7 @@ class ConditionalNorm(ActNorm):
     BigGAN's conditional normalisation; `ChannelNorm` says why it is not BatchNorm.
     """
 
-    def forward(self, x: Tensor, gain: Tensor, bias: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, gain: Tensor, bias: Tensor) -> Tensor:  # type: ignore[override]  # has a condition
         """Normalise x (B, C, H, W) with gain and bias, both (B, C); same shape."""
         if self.training and self._pending:
             self._initialize(x.detach())
@@ -133,7 +133,7 @@ class BigGANDecoder(nn.Module):
     so does the last convolution (sub-pixel convolution). `attention` puts the non-local block
     before the last ResBlock, at size / 2.
 
-    Raises PipelineError for a `size` that is no power of two between 16 and 128.
+    Raises PipelineError for a `size` that is not a power of two between 16 and 128.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class BigGANDecoder(nn.Module):
     ) -> None:
         super().__init__()
         doublings = (size // SMALLEST).bit_length() - 1
-        if size != SMALLEST << doublings or not 2 <= doublings < len(MULTIPLIERS):
+        if not 2 <= doublings < len(MULTIPLIERS) or size != SMALLEST << doublings:
             raise PipelineError(f"no decoder for images of {size} px: use 16, 32, 64 or 128.")
         widths = [channels * multiplier for multiplier in MULTIPLIERS[-doublings - 1 :]]
         chunks = [len(chunk) for chunk in torch.empty(latent, device="cpu").tensor_split(doublings)]

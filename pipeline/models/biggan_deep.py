@@ -202,7 +202,12 @@ def read_biggan(folder: Path, sha256: str | None) -> dict[str, Tensor]:
         )
     with open(path, "rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sha256 and (sha256 is not None or path.suffix == ".bin"):
+    if sha256 is None and path.suffix == ".bin":
+        raise PipelineError(
+            f"{path} is opened only if the settings have its SHA-256, {found}: if the file is what "
+            "you mean to use, write it into train_generator.animals.sha256."
+        )
+    if sha256 is not None and found != sha256:
         raise PipelineError(
             f"{path} has the SHA-256 {found}, not {sha256}: if the file is what you mean to use, "
             "write its SHA-256 into train_generator.animals.sha256."

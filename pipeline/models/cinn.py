@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from pipeline import paths
 from pipeline.models.embedding import build_embedding
 from pipeline.models.inn import ConditionalINN, InvertibleNetwork
 from pipeline.models.loading import with_weights
 from pipeline.models.regression import LinearPrediction
+from pipeline.storage import read_json
 
 __all__ = ["build_cinn", "load_cinn"]
 
@@ -53,7 +54,7 @@ def build_cinn(
     )
 
 
-def load_cinn(config: Mapping[str, Any], weights: Path) -> ConditionalINN:
-    """Load t, in evaluation mode. `config` holds the arguments of `build_cinn`."""
-    model = build_cinn(**config)
-    return with_weights(model, weights)
+def load_cinn(folder: Path, step: int) -> ConditionalINN:
+    """Load t of the network's state at a training step, in evaluation mode."""
+    model = build_cinn(**read_json(folder / "config.json")["model"])
+    return with_weights(model, paths.checkpoint_file(folder, step))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from pipeline.models.layout import to_channels_last
 
 __all__ = ["PatchDiscriminator", "discriminator_loss", "generator_loss"]
 
@@ -26,7 +27,7 @@ class PatchDiscriminator(nn.Module):
         layers += [nn.BatchNorm2d(8 * width), nn.LeakyReLU(0.2)]
         layers += [nn.ZeroPad2d(same), nn.Conv2d(8 * width, 1, 4)]
         self.layers = nn.Sequential(*layers)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        to_channels_last(self)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits, positive where a patch looks real."""

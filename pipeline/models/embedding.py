@@ -105,7 +105,7 @@ def build_embedding(
     """
     if len(shape) not in (1, 3) or min(shape) < 1 or features_out < 1:
         raise PipelineError(
-            f"No embedding of {features_out} features for a layer of shape {tuple(shape)}: give "
+            f"no embedding of {features_out} features for a layer of shape {tuple(shape)}: give "
             "(features,) or (channels, height, width), all positive."
         )
     if prod(shape[1:]) == 1:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
+from pipeline.models.layout import to_channels_last
 from pipeline.models.loading import with_weights
 from pipeline.storage import read_json
 
@@ -74,7 +75,7 @@ class Evaluator(nn.Module):
         self.register_buffer("scale", torch.ones(len(self.numbers)))
         self.mean: Tensor
         self.scale: Tensor
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        to_channels_last(self)
 
     def fit_scale(self, numbers: Tensor) -> None:
         """Compute mean and standard deviation of each number over training images (R, numbers)."""

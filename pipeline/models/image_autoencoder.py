@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from pipeline.models.autoencoder import Autoencoder, DigitsAutoencoder
 from pipeline.models.biggan import BigGANDecoder, ChannelNorm
 from pipeline.models.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
+from pipeline.models.layout import to_channels_last
 from pipeline.models.loading import with_weights
 from pipeline.storage import read_json
 
@@ -135,7 +135,7 @@ class ImageAutoencoder(Autoencoder):
         self.decoder = build_decoder(
             architecture, size, latent, channels, classes, attention=attention
         )
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        to_channels_last(self)
 
 
 def load_autoencoder(folder: Path) -> Autoencoder:

@@ -192,10 +192,10 @@ class InvertibleNetwork(nn.Module):
     ) -> None:
         super().__init__()
         if features < 2:
-            raise PipelineError(f"An invertible network needs 2 or more features, not {features}.")
+            raise PipelineError(f"an invertible network needs 2 or more features, not {features}.")
         generator = torch.Generator().manual_seed(seed)
         self.conditional = condition_features > 0
-        self.blocks: Sequence[Block] = nn.ModuleList(  # type: ignore[assignment]
+        self.blocks: Sequence[Block] = nn.ModuleList(  # type: ignore[assignment]  # of Blocks alone
             Block(features, width, depth, condition_features, generator) for _ in range(blocks)
         )
 
@@ -218,7 +218,7 @@ class InvertibleNetwork(nn.Module):
     def _check(self, condition: Tensor | None) -> None:
         if (condition is not None) != self.conditional:
             wanted = "needs a condition" if self.conditional else "takes no condition"
-            raise PipelineError(f"This invertible network {wanted}: call it accordingly.")
+            raise PipelineError(f"this invertible network {wanted}: call it accordingly.")
 
 
 class SemanticINN(nn.Module):
@@ -237,7 +237,7 @@ class SemanticINN(nn.Module):
         residual = features - sum(factors.values())
         if "residual" in factors or min(factors.values(), default=1) < 1 or residual < 0:
             raise PipelineError(
-                f"The factors {factors} do not fit {features} features: give each factor at least "
+                f"the factors {factors} do not fit {features} features: give each factor at least "
                 "1 and all of them at most that many; the residual gets the rest."
             )
         self.factors = {"residual": residual, **factors}
@@ -258,7 +258,7 @@ class SemanticINN(nn.Module):
     def indices(self, name: str) -> slice:
         """The features of e that belong to the factor of that name."""
         if name not in self.factors:
-            raise PipelineError(f"There is no factor {name!r}: use one of {list(self.factors)}.")
+            raise PipelineError(f"there is no factor {name!r}: use one of {list(self.factors)}.")
         names = list(self.factors)
         start = sum(self.factors[other] for other in names[: names.index(name)])
         return slice(start, start + self.factors[name])
@@ -292,11 +292,12 @@ class ConditionalINN(nn.Module):
         prediction: LinearPrediction | None = None,
     ) -> None:
         super().__init__()
+        self.features = features
         self.base = None if base is None else base.requires_grad_(False)
         self.embedding = embedding
         self.prediction = prediction
         self.dropout = dropout
-        condition_features = int(embedding.features_out)  # type: ignore[arg-type]
+        condition_features = int(embedding.features_out)  # type: ignore[arg-type]  # every H has it
         if prediction is not None:
             condition_features += features
         self.network = InvertibleNetwork(features, blocks, width, depth, condition_features, seed)

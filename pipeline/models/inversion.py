@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
 from pipeline.models.image_autoencoder import Architecture, ImageAutoencoder, build_decoder
+from pipeline.models.layout import to_channels_last
 from pipeline.models.loading import with_weights
 from pipeline.models.norm import Standardize
 from pipeline.models.regression import ridge_regression
@@ -46,7 +47,7 @@ class InversionDecoder(nn.Module):
         self.decoder = build_decoder(
             architecture, size, latent, channels, classes, attention=attention
         )
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        to_channels_last(self)
 
     def forward(self, z: Tensor) -> Tensor:
         """Images (B, 3, size, size) in [-1, 1] for z (B, *shape).

@@ -52,7 +52,7 @@ class StarGANGenerator(nn.Module):
             layers += [*_normalised(doubling), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.Conv2d(width, 3, 7, 1, 3, bias=False))
         if residual:
-            nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
+            nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]  # a convolution's
 
     def forward(self, images: Tensor, attributes: Tensor) -> Tensor:
         """Edit images (B, 3, H, W) in [-1, 1] to show `attributes` (B, A), each 0 or 1.

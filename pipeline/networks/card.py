@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pipeline.config.fields import Count, Fraction, Must, Positive, Section
+from pipeline.config.fields import Count, Fraction, Must, NonNegative, Positive, Section
 from pipeline.config.sentences import nearest
 from pipeline.errors import PipelineError
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pipeline.models.weights import PublishedWeights
 
-__all__ = ["AugmentedSettings", "Card", "NetworkSettings", "load_card"]
+__all__ = ["AugmentedSettings", "Card", "NetworkSettings", "RecogniserSettings", "load_card"]
 
 PACKAGE = "pipeline.networks"
 
@@ -46,6 +46,15 @@ class AugmentedSettings(NetworkSettings):
     blur: Fraction = 0.0  # largest standard deviation of the blur, share of the image's height
 
 
+class RecogniserSettings(NetworkSettings):
+    """Training of an embedding that tells identities apart, by cosines with a margin."""
+
+    embedding: Count = 512  # dimensions of the identity embedding
+    weight_decay: NonNegative = 0.05  # of AdamW
+    logit_scale: Positive = 16.0  # factor of the cosines that are the logits in training
+    margin: Fraction = 0.1  # subtracted from the true identity's cosine in training
+
+
 @dataclass(frozen=True)
 class Card:
     """What there is to know about a network.
@@ -55,7 +64,8 @@ class Card:
         build: `build(classes, **arguments)` gives the untrained network f, which takes images
             (B, 3, H, W) in [-1, 1], of any size.
         settings: its section of train_network; fields that are arguments of `build` go there.
-        objective: what f is trained for and measured by: to name classes, or to embed identities.
+        objective: what f is trained for and measured by: to name classes, or to embed identities;
+            for the latter, `settings` is a subclass of RecogniserSettings.
         weights: its published weights, which the setting `weights` names the folder of.
     """
 
@@ -86,8 +96,8 @@ def load_card(build: str) -> Card:
     if card is None:
         known = [module for module in modules if _card(module) is not None]
         raise PipelineError(
-            f"no network is called {build!r}{nearest(build, known)}; known are {', '.join(known)}, "
-            "and torchvision's, such as `build: torchvision:resnet18`."
+            f"no network is called {build!r}{nearest(build, known)}; choose from "
+            f"{', '.join(known)}, and torchvision's, such as `build: torchvision:resnet18`."
         )
     return card
 

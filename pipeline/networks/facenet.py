@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 import pipeline.torchvision_compat  # noqa: F401 - facenet_pytorch imports torchvision
-from pipeline.config.fields import Count, Folder, Fraction, Must, NonNegative, Positive
+from pipeline.config.fields import Count, Folder, Fraction, Must, Positive
 from pipeline.errors import PipelineError
+from pipeline.models.layout import to_channels_last
 from pipeline.models.weights import PublishedWeights
-from pipeline.networks.card import Card, NetworkSettings
+from pipeline.networks.card import Card, RecogniserSettings
 from pipeline.networks.inputs import resize
 from pipeline.networks.width import scale_channels
 
@@ -36,19 +37,15 @@ Repeats = Annotated[
 ]
 
 
-class FaceNetSettings(NetworkSettings):
+class FaceNetSettings(RecogniserSettings):
     """Training of FaceNet on identities, or its published weights."""
 
     batch_size: Count = 128  # images per step
     learning_rate: Positive = 1e-3  # of AdamW
     width: Width = 1.0  # channels, as a share of InceptionResnetV1's own
     repeats: Repeats = REPEATS  # blocks 35, 17 and 8, not counting the last block 8
-    embedding: Count = 512  # dimensions of the identity embedding
     size: Size = 128  # pixels that images are resized to
     dropout: Fraction = 0.4  # share of the embedding's inputs that training drops
-    weight_decay: NonNegative = 0.05  # of AdamW
-    logit_scale: Positive = 16.0  # factor of the cosines that are the logits in training
-    margin: Fraction = 0.1  # subtracted from the true identity's cosine in training
     weights: Folder | None = None  # folder of the published weights; null: trained here
 
 
@@ -85,7 +82,7 @@ def build_facenet(
     repeats: Sequence[int] = REPEATS,
     embedding: int = 512,
     size: int = 128,
-    dropout: float = 0.6,
+    dropout: float = 0.4,
 ) -> FaceNet:
     """facenet-pytorch's InceptionResnetV1 (Tab. S12), or a slimmer one of its kind, untrained.
 
@@ -121,7 +118,7 @@ def build_facenet(
     norm = network.last_bn
     network.last_bn = nn.BatchNorm1d(embedding, norm.eps, norm.momentum)
     if width < 1:  # a third faster on a CPU; the large one gives the library's results to the bit
-        network.to(memory_format=torch.channels_last)
+        to_channels_last(network)
     return network
 
 

@@ -72,8 +72,8 @@ def layer_shape(network: nn.Module, path: str, data: Images) -> tuple[int, ...]:
     The whole network runs on the first images of `data`.
 
     Raises:
-        PipelineError: the network does not use the module exactly once, or its output is no tensor
-            or has another shape.
+        PipelineError: the network does not use the module exactly once, or its output is not a
+            tensor or has another shape.
     """
     images = data.images(slice(0, 2)).to(next(network.parameters()).device)
     outputs: list[Tensor] = []

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pipeline.config.fields import Count, Folder, Must
 from pipeline.errors import PipelineError
+from pipeline.models.layout import to_channels_last
 from pipeline.networks.card import AugmentedSettings
 from pipeline.networks.inputs import ImageNetInputs, register_statistics
 from pipeline.networks.width import scale_channels
@@ -42,7 +43,7 @@ class ResNetSettings(AugmentedSettings):
 
 
 # torchvision_compat imports torchvision at run time, so that its classes have no types.
-class ResNet(ImageNetInputs, torchvision.models.ResNet):  # type: ignore[name-defined,misc]
+class ResNet(ImageNetInputs, torchvision.models.ResNet):  # type: ignore[name-defined]  # see above
     """f: images (B, 3, H, W) in [-1, 1], of any size, -> logits (B, classes).
 
     Images are resized to `size` and normalised as ImageNet's are. Parameters have torchvision's
@@ -100,5 +101,5 @@ def build_resnet(
         if isinstance(module, nn.Conv2d):  # as torchvision's
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     if width < 1:  # faster on a CPU; the large one gives torchvision's results to the bit
-        network.to(memory_format=torch.channels_last)
+        to_channels_last(network)
     return network

@@ -1,4 +1,4 @@
-"""ResNet-50 trained on stylised images, which relies on shape (INV paper, Sec. 4.3, Fig. 6).
+"""ResNet-50 trained on stylized images, which relies on shape (INV paper, Sec. 4.3, Fig. 6).
 
 Its published weights were trained on Stylized-ImageNet (Geirhos et al. 2019).
 """

@@ -1,10 +1,10 @@
-"""SqueezeNet 1.1, the digit classifier whose training Fig. 4 follows (INV paper, Sec. 4.2)."""
+"""SqueezeNet 1.1, the digit classifier of Fig. 4 (INV paper, Sec. 4.2, Tab. S15)."""
 
 from __future__ import annotations
 
-import torch
 from torch import nn
 
+from pipeline.models.layout import to_channels_last
 from pipeline.networks.card import Card, NetworkSettings
 from pipeline.torchvision_compat import torchvision
 
@@ -20,7 +20,7 @@ def build_squeezenet(classes: int) -> nn.Module:
     network = torchvision.models.squeezenet1_1(weights=None, num_classes=classes)
     dropout, convolution, _, pool = network.classifier
     network.classifier = nn.Sequential(dropout, convolution, pool)
-    return network.to(memory_format=torch.channels_last)  # a third faster on a CPU
+    return to_channels_last(network)  # a third faster on a CPU
 
 
 CARD = Card(__name__, build_squeezenet, NetworkSettings)

@@ -86,7 +86,7 @@ def _plain(colour: Colour, like: Array) -> Array:
 
 
 def _hue(columns: Columns) -> Array:
-    """Factors of red, green and blue that coat_hue stands for: (3, N, 1, 1)."""
+    """Factors of red, green and blue for coat_hue: (3, N, 1, 1)."""
     hue = columns["coat_hue"]
     return np.stack([scalars(1 + 0.05 * hue), scalars(1 + 0 * hue), scalars(1 - 0.08 * hue)])
 

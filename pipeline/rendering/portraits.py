@@ -240,7 +240,7 @@ class _Painter:
         mix(colours, [scalars(c[f"cloth_{n}"]) for n in ("red", "green", "blue")], share["cloth"])
         gloss = 1 + 0.13 * strand
         mix(colours, [scalars(value) * gloss for value in hair], share["hair"])
-        shade = self.light.shade(normal)  # type: ignore[arg-type]
+        shade = self.light.shade(normal)
         colours *= shade
         self.shine(colours, normal, share["hair"])
         covered = share["hair"] + share["cloth"] + share["neck"]

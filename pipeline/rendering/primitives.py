@@ -81,7 +81,7 @@ def paint(image: Array, window: Window, colour: ArrayLike, share: Array) -> None
 
 
 def _channels(colour: ArrayLike) -> list[Array]:
-    channels = [np.asarray(channel, dtype=np.float32) for channel in colour]  # type: ignore[union-attr]
+    channels = [np.asarray(channel, dtype=np.float32) for channel in colour]  # type: ignore[union-attr]  # never a scalar
     return [c.reshape(-1, 1, 1) if c.ndim == 1 else c for c in channels]
 
 
@@ -142,7 +142,7 @@ class View:
         """Points `depth` towards the viewer (N, H, W), in the head's frame."""
         x, y = self.grid(window)
         turn = self.turn
-        return tuple(  # type: ignore[return-value]
+        return tuple(
             (scalars(turn[:, 0, axis]) * x + scalars(turn[:, 1, axis]) * y)
             + scalars(turn[:, 2, axis]) * depth
             for axis in range(3)
@@ -242,7 +242,7 @@ def ellipsoid(
         for i in range(3)
     )
     z += scalars(middle[:, 2])
-    return Fragment(window, coverage, z, normal, edge)  # type: ignore[arg-type]
+    return Fragment(window, coverage, z, normal, edge)  # type: ignore[arg-type]  # normal has three axes
 
 
 @dataclass
@@ -410,7 +410,7 @@ def leaf(
     normal = tuple(
         scalars(facing * front[:, i]) - scalars(facing * lean[:, i]) * s for i in range(3)
     )
-    return Leaf(window, coverage, inner, depth, normal, t, edge)  # type: ignore[arg-type]
+    return Leaf(window, coverage, inner, depth, normal, t, edge)  # type: ignore[arg-type]  # normal has three axes
 
 
 def capsule(

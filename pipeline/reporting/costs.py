@@ -18,8 +18,8 @@ __all__ = ["cost_part"]
 def cost_part(root: Path, scale: str) -> Part:
     """Time and memory of all stages; nothing if there is no cost.json.
 
-    Costs are no outs of a stage, so a checkout may lack them. Raises PipelineError if a number is
-    missing.
+    Costs are not outputs of a stage, so a checkout may lack them. Raises PipelineError if a number
+    is missing.
     """
     if not (root / paths.costs(scale)).exists():
         return Part()
@@ -31,8 +31,8 @@ def cost_part(root: Path, scale: str) -> Part:
             wall = costs[WALL]
             jobs = "one at a time" if wall["jobs"] == 1 else f"{wall['jobs']} at a time"
             took = f"{duration(wall['seconds'])}, {wall['stages']} stages, {jobs}"
-            facts.append(("Wall time, last complete run", took))
-        facts.append(("Sum of all stages", duration(seconds)))
+            facts.append(("Wall-clock time, last complete run", took))
+        facts.append(("Sum over stages", duration(seconds)))
         return Part(facts=facts, tables=[_costs(stages, seconds)])
 
 

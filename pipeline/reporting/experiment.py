@@ -44,8 +44,8 @@ class Experiment:
         files: tables that are also written as csv, md and tex, by file name without suffix. The
             page shows them before `tables`.
         tables: further tables of the page.
-        judge: how well the evaluator reads what the claims rest on, to follow "How well the
-            evaluator reads blurred held-out images:", such as "of people yaw R² 0.98".
+        judge: how accurate the evaluator is in what the claims rest on, to follow "The evaluator's
+            accuracy on blurred held-out images:", such as "of people yaw R² 0.98".
         intervals: where the claims' intervals come from, such as "Fig. 3: bootstrap over inputs".
         check: called with a loaded configuration; raises PipelineError if its settings do not fit
             those of others.

@@ -50,7 +50,7 @@ def percent_and_interval(share: float | None, interval: Sequence[float] | None) 
 
 
 def reading_quality(found: Mapping[str, Mapping[str, float]]) -> str:
-    """How well the evaluator reads each of these, such as yaw R² 0.98, glasses 99.6 %."""
+    """How well the evaluator predicts each of these, such as yaw R² 0.98, glasses 99.6 %."""
     return ", ".join(
         f"{word} {percent(how['accuracy'])}" if "accuracy" in how else f"{word} R² {how['r2']:.2f}"
         for word, how in found.items()

@@ -19,8 +19,8 @@ def layer_fact(figure: str, numbers: Numbers) -> Fact:
     """How much a figure was measured on."""
     return figure, (
         f"{numbers['samples']} samples of each of {numbers['inputs']} test images of "
-        f"{numbers['size']} px, {numbers['evaluated_samples']} of which the evaluator reads, seed "
-        f"{numbers['seed']}"
+        f"{numbers['size']} px, {numbers['evaluated_samples']} of which the evaluator classifies, "
+        f"seed {numbers['seed']}"
     )
 
 

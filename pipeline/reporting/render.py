@@ -34,7 +34,7 @@ def render(template: str, folder: Path = TEMPLATES, **content: Any) -> str:
         raise PipelineError(f"{folder / str(error.name)} is missing; restore it.") from error
     except TemplateError as error:
         place = f"{folder / template}, line {line}" if (line := _line(error)) else folder / template
-        raise PipelineError(f"{place}: {error.message}; mend the template.") from error
+        raise PipelineError(f"{place}: {error.message}; fix the template.") from error
 
 
 def escape_markdown(text: str) -> str:

@@ -12,12 +12,15 @@ __all__ = ["sheets_part"]
 
 SHEETS = {
     "classes": Image(
-        "classes", "Images of {dataset}", "A row per class.", "Rows of images, one row per class."
+        "classes",
+        "Images of {dataset}",
+        "A row per class. Check that the classes are distinct.",
+        "Rows of images, one row per class.",
     ),
     "factors": Image(
         "factors",
         "Factors of {dataset}",
-        "One factor changes along each row, all others are fixed.",
+        "One factor varies along each row. Check that nothing else changes.",
         "Rows of one rendered image in which one factor changes along the row.",
     ),
 }

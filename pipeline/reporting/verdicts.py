@@ -24,7 +24,7 @@ def claims_table(
     Args:
         claims: the rows.
         experiments: those whose claims these are, which say how targets and intervals came about.
-        readings: how well evaluators read, as `Experiment.judge` words it.
+        readings: the evaluators' accuracy, as `Experiment.judge` words it.
 
     Raises:
         KeyError: a row lacks an entry.
@@ -62,9 +62,7 @@ def _notes(experiments: Sequence[Experiment], readings: Sequence[str]) -> list[s
             "training runs."
         )
     if readings:
-        notes.append(
-            f"How well the evaluator reads blurred held-out images: {'; '.join(readings)}."
-        )
+        notes.append(f"The evaluator's accuracy on blurred held-out images: {'; '.join(readings)}.")
     return notes
 
 

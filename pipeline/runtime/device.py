@@ -80,7 +80,7 @@ def prepare_runtime(device: str, threads: int, seed: int) -> torch.device:
     if device == "cuda" and "LOCAL_RANK" in os.environ:  # one GPU per process of torchrun
         device = f"cuda:{os.environ['LOCAL_RANK']}"
     # Filling new memory costs time and only helps programs that read it before writing it.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # not in torch's annotations
     return torch.device(device)
 
 

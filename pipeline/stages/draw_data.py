@@ -16,7 +16,7 @@ from pipeline.rendering import sheets
 from pipeline.task import Task
 
 CLASSES, IMAGES = 12, 8
-"""At most so many classes on the sheet, and images of each."""
+"""Maximum numbers of classes on the sheet, and of images of each."""
 
 
 def draw_data(task: Task[Any]) -> None:

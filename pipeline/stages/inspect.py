@@ -43,7 +43,7 @@ def inspect(task: Task[InspectSettings], device: torch.device) -> None:
         row.module,
         load_card(made["build"]).objective == "classes",
         load(paths.autoencoder(row.dataset)).to(device),
-        load_cinn(config["model"], paths.checkpoint_file(folder, step)).to(device),
+        load_cinn(folder, step).to(device),
     )
     arrays, numbers = inspect_layer(layer, train, test, **vars(settings), seed=task.seed)
     about: dict[str, object] = {"network": row.network, "layer": layer_name(key)}

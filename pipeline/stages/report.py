@@ -1,7 +1,7 @@
 """Stage report: reports/README.md and reports/index.html over all scales present.
 
-The two pages show what the run cost, which differs every time. So they are no outs of the stage:
-two runs' hashes would never agree.
+The two pages show what the run cost, which differs every time. So they are not outputs of the DVC
+stage: two runs' hashes would never agree.
 """
 
 from pathlib import Path

@@ -8,7 +8,11 @@ import torch
 from pipeline import paths
 from pipeline.cli import run_stage
 from pipeline.config.rows import Rows
-from pipeline.config.settings import TrainAutoencoderSettings, TrainDigitsAutoencoderSettings
+from pipeline.config.settings import (
+    TrainAutoencoderSettings,
+    TrainDigitsAutoencoderSettings,
+    autoencoder_settings,
+)
 from pipeline.datasets.images import Mixture, Pixels
 from pipeline.datasets.splits import data_files, load_split
 from pipeline.task import Task
@@ -43,8 +47,7 @@ def _images(folders: list[Path], split: str) -> Pixels:
 
 
 def _settings(item: str, rows: Rows) -> type[Settings]:
-    digits = rows.datasets[item].format == "digits"
-    return TrainDigitsAutoencoderSettings if digits else TrainAutoencoderSettings
+    return autoencoder_settings(rows.datasets[item].format)
 
 
 if __name__ == "__main__":

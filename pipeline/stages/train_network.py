@@ -26,24 +26,24 @@ def train_network(task: Task[NetworkSettings], device: torch.device) -> None:
     recognises = card.objective == "identities"
     folder: str | None = getattr(settings, "weights", None)
     train = load_split(data, "train")
+    test: Any = load_split(data, "unseen" if recognises and not folder else "test")
     arguments = card.arguments(settings, count_classes(card, train.label, bool(folder)))
     network = card.build(**arguments).to(device)
     with TrainingRun.open(task, device, data_files(data), mixed=True) as run:
         validation: dict[str, float] = {}
         if folder:
             states = {settings.steps: load_published(network, card, Path(folder), task.item)}
-            test = with_known_classes(card, load_split(data, "test"))
+            test = with_known_classes(card, test)
             run.skip()
         else:
             trainer: Any = train_recogniser if recognises else train_classifier
             augmentation = {}
-            if isinstance(settings, AugmentedSettings):
+            if isinstance(settings, AugmentedSettings) and not recognises:
                 augmentation = {"blur": settings.blur, "crop_scale": settings.crop_scale}
             trained = trainer(
                 network, train, load_split(data, "validation"), settings, run, **augmentation
             )
             states, validation = trained.snapshots, trained.last_validation
-            test = load_split(data, "unseen" if recognises else "test")
         measure: Any = verification if recognises else accuracy
         measured: dict[str, Any] = {}
         for step, state in states.items():

@@ -31,7 +31,7 @@ def fingerprint(task: str, inputs: Sequence[Path]) -> str:
     digest.update(torch.__version__.encode())
     for path in inputs:
         if not path.exists():
-            raise PipelineError(f"{path} is missing; `dvc repro` makes it.")
+            raise PipelineError(f"{path} is missing; run `dvc repro` to make it.")
         files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         for file in files:
             digest.update(file.as_posix().encode())

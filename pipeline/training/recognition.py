@@ -17,7 +17,7 @@ from pipeline.training.network import accuracy, checkpoint_steps
 from pipeline.training.run import TrainingRun
 
 if TYPE_CHECKING:
-    from pipeline.networks.facenet import FaceNetSettings
+    from pipeline.networks.card import RecogniserSettings
 
 __all__ = ["IdentityHead", "embed", "train_recogniser", "verification"]
 
@@ -80,7 +80,7 @@ def train_recogniser(
     network: nn.Module,
     train: Images,
     validation: Images,
-    settings: FaceNetSettings,
+    settings: RecogniserSettings,
     run: TrainingRun,
 ) -> FitResult:
     """Train `network` in place to classify the identities of `train`, by cross entropy of a head.

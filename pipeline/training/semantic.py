@@ -1,4 +1,4 @@
-"""Training of the semantic INN e from pairs that share a concept (INV paper, Sec. A.2)."""
+"""Training of the semantic INN e from pairs that share a concept (INV paper, Eq. 12, Sec. A.2)."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ CLAIMS = (
     Claim(
         id="F3.b",
         source="Fig. 3",
-        statement="It grows roughly exponentially.",
+        statement="The learned invariance grows roughly exponentially with depth.",
         statistic="R² of a line through the logarithm of the variance over layers; last / first "
         "layer",
         conditions=(
@@ -43,15 +43,15 @@ CLAIMS = (
         id="F3.c",
         source="Fig. 3",
         statement="The invariance to pose grows with depth.",
-        statistic="variance of the yaw that the evaluator reads in samples, last / first layer",
+        statistic="variance of the yaw that the evaluator predicts in samples, last / first layer",
         conditions=(Condition(5, with_interval("yaw_ratio")),),
     ),
     Claim(
         id="F3.d",
         source="Figs. 3 and 7",
         statement="Every layer keeps glasses.",
-        statistic="share of samples in which the evaluator reads the input's Eyeglasses, smallest "
-        "of the layers",
+        statistic="share of samples in which the evaluator predicts the input's Eyeglasses; "
+        "minimum over the layers",
         conditions=(Condition(0.9, with_interval("glasses_kept")),),
     ),
 )

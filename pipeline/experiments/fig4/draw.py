@@ -193,7 +193,7 @@ def _explained(curves: Mapping[str, Any], step: int) -> str:
     found = np.flatnonzero(np.asarray(curves["steps"]) == step)
     if not found.size:
         raise PipelineError(
-            f"The grid of step {step} belongs to no checkpoint of the curves: "
+            f"the grid of step {step} belongs to no checkpoint of the curves: "
             f"run `dvc repro -f measure-fig4`."
         )
     parts = [
@@ -379,7 +379,7 @@ def _check_curves(curves: Mapping[str, Any]) -> None:
     for name, length in lengths.items():
         if length != count:
             raise PipelineError(
-                f"The curve of '{name}' has {length} points, but there are {count} checkpoints."
+                f"the curve of '{name}' has {length} points, but there are {count} checkpoints."
             )
 
 

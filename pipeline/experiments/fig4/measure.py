@@ -50,7 +50,7 @@ def measure(
     moments = {settings.early: "early", settings.late: "late"}
     factors, arrays = [], {}
     for position, step in enumerate(config["steps"]):
-        t = load_cinn(config["model"], paths.checkpoint_file(paths.cinn(key), step)).to(device)
+        t = load_cinn(paths.cinn(key), step).to(device)
         z = load_representations(paths.features(key), step, "test").float().to(device)
         factors.append(crossed_factors(e, t, z[chosen], v))
         if moment := moments.get(position):

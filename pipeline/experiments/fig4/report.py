@@ -64,7 +64,7 @@ def check(config: Config) -> None:
         "rows": (settings.inputs, "experiments.fig4.inputs"),
         "columns": (settings.invariances, "experiments.fig4.invariances"),
     }
-    tests = config.test_images(row.dataset)
+    tests = config.images(row.dataset, "test")
     if tests is not None:
         bounds = {"inputs": (tests, "the number of test images"), **bounds}
     check_bounds(config.file, where, settings, bounds)
@@ -91,7 +91,7 @@ CLAIMS = (
     Claim(
         id="F4.e",
         source="Fig. 4",
-        statement="The same, without the interaction of z and v.",
+        statement="The digit factor becomes relevant even without the interaction of z and v.",
         statistic="first-order index of the digit factor, last / first checkpoint",
         conditions=(Condition(5, with_interval("digit_first_order_ratio")),),
         prototyped=True,
@@ -106,7 +106,7 @@ CLAIMS = (
     Claim(
         id="F4.c",
         source="Fig. 4",
-        statement="The relevance of the digit follows the accuracy.",
+        statement="The digit factor's relevance rises with the accuracy.",
         statistic="Pearson correlation of Eq. 20, digit factor, with accuracy, over checkpoints",
         conditions=(Condition(0.9, with_interval("digit_accuracy_pearson")),),
     ),
@@ -149,8 +149,8 @@ def facts(numbers: Numbers) -> list[Fact]:
     return [
         (
             "Fig. 4",
-            f"{inputs:,} test inputs × {invariances:,} invariances, N = {inputs * invariances:,} "
-            "per checkpoint",
+            f"{inputs:,} test inputs × {invariances:,} invariances, {inputs * invariances:,} "
+            "samples per checkpoint",
         ),
         ("Seed", str(numbers["seed"])),
         (
@@ -230,11 +230,11 @@ def _checkpoints(numbers: Numbers) -> Table:
         ]
         for record in numbers["curves"]
     ]
-    head = ["step", "accuracy", *CONCEPTS, "mean of v", "variance of v", "|v|²/n"]
+    head = ["step", "accuracy", *CONCEPTS, "mean of v", "variance of v", "|v|²/N"]
     note = (
         "Digit, foreground, background: Eq. 20 ± bootstrap standard error. v = t(E(x)|z) of "
-        "held-out images should be standard normal in n dimensions: root mean square of its means "
-        "0, mean of its variances 1, mean of |v|²/n 1."
+        "held-out images should be standard normal in N dimensions: root mean square of its means "
+        "0, mean of its variances 1, mean of |v|²/N 1."
     )
     title = "All checkpoints, and how well v follows its prior"
     return Table(title, head, rows, note, words=(), folded=True)

@@ -93,7 +93,7 @@ def summarise_fig4(
     count, inputs, invariances, _ = array.shape
     if not (0 <= early < count and 0 <= late < count):
         raise PipelineError(
-            f"The checkpoints {early} and {late} that Fig. 4 shows as early and late must be from "
+            f"the checkpoints {early} and {late} that Fig. 4 shows as early and late must be from "
             f"0 to {count - 1}: change experiments.fig4.early and late."
         )
     draws = resample(inputs, invariances, replicates, seed)
@@ -198,7 +198,7 @@ def _check(
         if values is not None and len(values) != count:
             raise PipelineError(f"Fig. 4 got {count} checkpoints but {len(values)} {label}.")
     if not np.all(np.diff(np.asarray(steps)) > 0):
-        raise PipelineError("The checkpoints of Fig. 4 must be in the order of training steps.")
+        raise PipelineError("the checkpoints of Fig. 4 must be in the order of training steps.")
 
 
 def _stack(parts: Sequence[Components]) -> Components:

@@ -68,7 +68,7 @@ def measure(
         )
     rows = torch.from_numpy(known[: settings.inputs])
     autoencoder = load_autoencoder(paths.autoencoder(row.dataset)).to(device)
-    evaluator = load_evaluator(paths.evaluator(row.evaluator or row.dataset)).to(device)
+    evaluator = load_evaluator(paths.evaluator(str(row.evaluator))).to(device)
     truth = species[rows.numpy()]
 
     clean = test.images(rows)
@@ -97,8 +97,7 @@ def measure(
     layers, step = {}, config["steps"][-1]
     for key, layer in layer_rows.items():
         name = layer_name(key)
-        model = read_json(paths.cinn(key) / "config.json")["model"]
-        t = load_cinn(model, paths.checkpoint_file(paths.cinn(key), step)).to(device)
+        t = load_cinn(paths.cinn(key), step).to(device)
         z = {kind: features_of_images(network, layer.module, some) for kind, some in images.items()}
         readings = {}
         for kind in KINDS:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pipeline.config.fields import Count, Positive, Section, Several
 from pipeline.config.sentences import check_bounds
-from pipeline.evaluation.layer_checks import check_layer_names
+from pipeline.evaluation.layer_checks import check_evaluated_species, check_layer_names
 from pipeline.experiments.fig5.summary import PAPER, SURE, attack_in_words
 from pipeline.reporting.claim import Claim, Condition, with_interval
 from pipeline.reporting.content import Fact, Image, Table
@@ -36,12 +36,13 @@ class Fig5Settings(Section):
 def check(config: Config) -> None:
     """Raise PipelineError for other layers than Fig. 5's, or more inputs than there are."""
     check_layer_names(config, "fig5", PAPER)
+    check_evaluated_species(config, "fig5")
     settings: Fig5Settings = config.settings("experiments", "fig5")
     bounds = {
         "variance_inputs": (settings.inputs, "experiments.fig5.inputs"),
         "rows": (settings.inputs, "experiments.fig5.inputs"),
     }
-    tests = config.test_images(config.run.experiments["fig5"].dataset)
+    tests = config.images(config.run.experiments["fig5"].dataset, "test")
     if tests is not None:
         bounds = {"inputs": (tests, "the number of test images"), **bounds}
     check_bounds(config.file, ("experiments", "fig5"), settings, bounds)
@@ -60,7 +61,7 @@ CLAIMS = (
         id="F5.b",
         source="Fig. 5",
         statement="The attack changes the content of deep layers only.",
-        statistic="share of D(t⁻¹(v|z*)) in which the evaluator reads the attack's target",
+        statistic="share of D(t⁻¹(v|z*)) in which the evaluator predicts the attack's target",
         conditions=(
             Condition(0.8, with_interval("target_logits"), of="logits"),
             Condition(0.1, with_interval("target_input"), sign="<=", of="input"),
@@ -69,8 +70,8 @@ CLAIMS = (
     Claim(
         id="F5.c",
         source="Fig. 5",
-        statement="A random perturbation of the same size does not.",
-        statistic="the same share for random signs, largest of the layers",
+        statement="A random perturbation of the same size moves no layer's content.",
+        statistic="the same share for random signs, maximum over the layers",
         conditions=(Condition(0.05, with_interval("random_largest"), sign="<="),),
     ),
 )
@@ -79,10 +80,10 @@ FIGURES = (
     Image(
         "fig5",
         "Fig. 5. What an attack changes in the layers of ResNet",
-        "An input, unchanged, with random signs added, and attacked (x*), with ResNet's prediction "
-        "below, and D(t⁻¹(v|z*)), z* = Φ(x*), for each layer; v is the input's. Percentages: "
-        "Eq. 19 ± standard error. The input layer should still show the image, deep layers of the "
-        "attacked image the new class. Random signs should change nothing.",
+        "Rows: the input unchanged, with random signs added, and attacked (x*); below, ResNet's "
+        "prediction. Columns: D(t⁻¹(v|z*)) with z* = Φ(x*), one per layer, v fixed to the input's. "
+        "Percentages: Eq. 19 ± standard error. The input layer should still show the image, deep "
+        "layers of the attacked image the new class. Random signs should change nothing.",
         "Three rows of images of an animal, unchanged, randomly changed and attacked, with a "
         "column per layer; below them, two rows of percentages, ours and the paper's.",
     ),
@@ -97,7 +98,7 @@ FIGURES = (
     Image(
         "shares",
         "How often a layer shows the attack's target",
-        "Shares of D(t⁻¹(v|z*)) in which the evaluator reads (a) the class predicted after the "
+        "Shares of D(t⁻¹(v|z*)) in which the evaluator predicts (a) the class predicted after the "
         "attack, with 95 % Wilson intervals, and (b) the class predicted before, over all test "
         "images whose prediction changes. If unchanged images and random signs coincide, noise of "
         "the attack's size has no such effect.",
@@ -139,11 +140,11 @@ def tables(numbers: Numbers) -> list[Table]:
     note = (
         f"Eq. 19 over {numbers['variance_inputs']} inputs and {numbers['variance_samples']} "
         "samples, ± bootstrap standard error; the paper's is of ResNet-101 on photographs. Target "
-        "and kept: shares of D(t⁻¹(v|z*)) in which the evaluator reads the class that the network "
-        f"predicts after and before the attack, over the {numbers['targets']:,} images whose "
-        f"prediction changes. Where its probability exceeds {SURE:g} ({numbers['sure']:,} images), "
-        f"the new class is read in {sure}. The evaluator's accuracy is "
-        f"{percent(numbers['evaluator']['accuracy'])} on blurred held-out images and "
+        "and kept: shares of D(t⁻¹(v|z*)) in which the evaluator predicts the class that the "
+        f"network predicts after and before the attack, over the {numbers['targets']:,} images "
+        f"whose prediction changes. Where its probability exceeds {SURE:g} "
+        f"({numbers['sure']:,} images), the new class is predicted in {sure}. The evaluator's "
+        f"accuracy is {percent(numbers['evaluator']['accuracy'])} on blurred held-out images and "
         f"{percent(numbers['reconstruction_kept'])} on reconstructions D(E(x))."
     )
     return [Table("An attack on ResNet, layer by layer (Fig. 5)", head, rows, note, stacked=True)]

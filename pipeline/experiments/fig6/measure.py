@@ -73,13 +73,11 @@ def measure(
         layer = task.rows.layers[key]
         network = load_network(paths.network(layer.network), device)
         step = read_json(paths.network(layer.network) / "config.json")["steps"][-1]
-        config = read_json(paths.cinn(key) / "config.json")["model"]
-        t = load_cinn(config, paths.checkpoint_file(paths.cinn(key), step)).to(device)
+        t = load_cinn(paths.cinn(key), step).to(device)
         z = features_of_pixels(network, layer.module, pixels)
         if v is None:  # the same invariances for both
-            v = torch.randn(
-                len(z), settings.samples, config["features"], generator=generator
-            ).flatten(0, 1)
+            v = torch.randn(len(z), settings.samples, t.features, generator=generator)
+            v = v.flatten(0, 1)
         z_bar = conditional_samples(t, z.repeat_interleave(settings.samples, 0), v)
         codes = z_bar[:, noise:]
         with torch.no_grad():

@@ -9,6 +9,7 @@ from pipeline.config.fields import Count, Section, Several
 from pipeline.config.rows import FILE
 from pipeline.config.sentences import bad, check_bounds
 from pipeline.errors import PipelineError
+from pipeline.evaluation.layer_checks import check_evaluated_species
 from pipeline.experiments.fig6.summary import NETWORKS, READERS, inputs_in_words
 from pipeline.reporting.claim import Claim, Condition, Measurement
 from pipeline.reporting.content import Fact, Image, Table
@@ -24,7 +25,7 @@ __all__ = ["EXPERIMENT", "Fig6Settings"]
 class Fig6Settings(Section):
     """Samples of two classifiers for inputs with and without texture."""
 
-    samples: Several = 8  # samples of each input, read by the evaluator
+    samples: Several = 8  # samples of each input, which the evaluator classifies
     bootstrap: Several = 200  # bootstrap replicates of the intervals
     rows: Count = 3  # inputs of each kind that Fig. 6 shows
     more: Count = 4  # further ones that Fig. S12 shows
@@ -37,11 +38,12 @@ def check(config: Config) -> None:
     if len(row.layers) != len(NETWORKS):
         words = f"a list of {len(NETWORKS)} layers, of the {' and the '.join(NETWORKS)} network"
         raise bad(FILE, (*where, "layers"), list(row.layers), words)
+    check_evaluated_species(config, "fig6")
     settings: Fig6Settings = config.settings("experiments", "fig6")
     bounds = {"columns": (settings.samples, "experiments.fig6.samples")}
     check_bounds(config.file, where, settings, bounds)
     for name, made in config.sections["generate"].items():
-        tests = config.test_images(name)
+        tests = config.images(name, "test")
         if tests is not None:
             bounds = {"inputs": (tests, f"the number of test images of prepare.{name}")}
             check_bounds(config.file, ("generate", name), made, bounds)
@@ -57,7 +59,7 @@ def check(config: Config) -> None:
 def _seen(network: str, kind: str, cue: str) -> Callable[[Numbers], Measurement]:
     """Share of samples with the class of the input's shape or texture.
 
-    As the evaluator reads it or, if none knows the classes, by the nearest embedding.
+    As the evaluator predicts it or, if none knows the classes, by the nearest embedding.
     """
 
     def measure(numbers: Numbers) -> Measurement:
@@ -125,12 +127,12 @@ FIGURES = (
     Image(
         "fig6",
         "Fig. 6. Two classifiers and the textures of their inputs",
-        "Samples D(t⁻¹(v|z)) for the average pool z of two ResNets, trained on natural images and "
-        "on stylized ones, whose coats do not reveal the species. Inputs are held-out animals: "
-        "natural, in another species' coat, a patch of coat, a sketch. Samples of the first "
-        "network should follow the texture, those of the second the shape.",
-        "Rows of animals: an input, samples through the first network, and samples through the "
-        "second; natural inputs, other coats, patches of coat and sketches.",
+        "Samples D(t⁻¹(v|z)) for the pooled features z of two ResNets, one trained on natural "
+        "images, one on stylized images, whose coats do not reveal the species. Inputs are "
+        "held-out animals: natural, in another species' coat, a patch of coat, a sketch. Samples "
+        "of the natural network should follow the texture, of the stylized network the shape.",
+        "Rows of animals: an input, samples of the natural network, and samples of the stylized "
+        "network; natural inputs, other coats, patches of coat and sketches.",
     ),
     Image(
         "shares",
@@ -153,7 +155,7 @@ FIGURES = (
         "The generator's W embeds a class as h; the dequantiser, a variational autoencoder, turns "
         "h into a continuous h̃. With noise z̃ it forms z̄, whose image x = D(z̄) has the "
         "representation z = Φ(x). t learns p(z̄|z). Double arrows are invertible: sampling draws v "
-        "and shows D(t⁻¹(v|z)). Shaded boxes are networks.",
+        "and shows D(t⁻¹(v|z)). Only they run backwards, from v to z̄.",
         "A diagram of boxes and arrows: class, embedding and dequantiser lead to the latent code, "
         "which noise joins; the code leads to the generator and its image, whose representation "
         "conditions the invertible network between the code and v.",
@@ -174,7 +176,7 @@ COLUMNS = dict(zip(READERS, ("samples", "nearest h", "prediction"), strict=True)
 
 
 def facts(numbers: Numbers) -> list[Fact]:
-    """What was sampled, and how well the evaluator reads the generator's images."""
+    """What was sampled, and how often the evaluator is right about a generated image's class."""
     right = numbers["generated_right"]
     words = (
         f"{numbers['samples']} samples of each of {inputs_in_words(numbers['inputs'])}, "
@@ -182,7 +184,7 @@ def facts(numbers: Numbers) -> list[Fact]:
     )
     found = [("Figs. 6, S12", words)]
     if right is not None:
-        words = f"the evaluator reads the intended class in {percent(right)} of"
+        words = f"the evaluator predicts the intended class in {percent(right)} of"
         found.append(
             ("Generator of Fig. 6", f"{words} {numbers['generated']:,} held-out generated images")
         )
@@ -202,11 +204,11 @@ def tables(numbers: Numbers) -> list[Table]:
     head += [f"{network}, {COLUMNS[reader]}" for network, reader in columns]
     note = (
         "For the networks trained on natural and on stylized images. Samples: share in which the "
-        "evaluator reads this class, with 95 % interval over inputs. Nearest h: share whose class "
-        "part of z̄ is nearest to this class's embedding, which no network reads. Prediction: share "
-        "of inputs that the network itself gives this class. At scales laptop and gpu, the first "
-        "network was trained on random crops and the second on whole images, which adds to the "
-        "difference. The paper shows samples only."
+        "evaluator predicts this class, with 95 % interval over inputs. Nearest h: share whose "
+        "class part of z̄ is nearest to this class's embedding, which no network reads. Prediction: "
+        "share of inputs that the network itself gives this class. At scales laptop and gpu, the "
+        "first network was trained on random crops and the second on whole images, which adds to "
+        "the difference. The paper shows samples only."
     )
     if numbers["evaluator_right"] is not None:
         right = percent(numbers["evaluator_right"])

@@ -168,7 +168,7 @@ def _compared(
             sheet.beside(method, first, top, rise, size=8)
             for column, cell in enumerate(cells):
                 pair = [other[column] for other in lines]
-                best = None not in pair and cell == min(pair) and pair[0] != pair[1]  # type: ignore[type-var]
+                best = None not in pair and cell == min(pair) and pair[0] != pair[1]  # type: ignore[type-var]  # None is excluded first
                 text = "not stated" if cell is None else _short(cell)
                 sheet.inside(text, columns[column], top, width, rise, bold=best)
         y += len(METHODS) * rise
@@ -313,7 +313,7 @@ def draw_changes(numbers: Numbers) -> Figure:
         bar.set_ylabel("edits [%]", fontsize=8)
         figure.text(
             (left[0] + left[1] + side) / 2 / across, 0.27 / up,
-            "attribute read, and in how many % of unedited images the evaluator reads it right",
+            "attribute read, and % of unedited images in which the evaluator predicts it correctly",
             ha="center", fontsize=8.5,
         )  # fmt: skip
         words = [f"N = {numbers['images']:,} edits per row",

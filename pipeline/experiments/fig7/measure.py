@@ -59,7 +59,7 @@ def measure(
     e = load_semantic(paths.semantic(dataset)).to(device)
     attributes = tuple(name for name in e.factors if name != "residual")
     everyone = attribute_values(test.truth, attributes, f"the test images of {dataset}")
-    reader = row.evaluator or dataset
+    reader = str(row.evaluator)
     evaluator = load_evaluator(paths.evaluator(reader)).to(device)
     for name in attributes:
         if name not in evaluator.classes:
@@ -68,11 +68,12 @@ def measure(
                 f"train_evaluator.{reader}.classes."
             )
     trained = _trained(task.scale, dataset, layer.network)
-    rows = torch.arange(settings.inputs)
+    setting = "experiments.fig7.inputs"
+    rows = test.first(settings.inputs, setting)
     values, truth = everyone[: settings.inputs], test.truth[: settings.inputs]
 
     extractor = load_extractor(settings.extractor, settings.extractor_weights, device)
-    distances = ImageDistances(extractor, real.pixels(rows), task.seed)
+    distances = ImageDistances(extractor, real.pixels(real.first(settings.inputs, setting)))
     network = load_network(paths.network(layer.network), device)
 
     def embed(images: np.ndarray) -> np.ndarray:

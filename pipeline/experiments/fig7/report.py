@@ -10,6 +10,7 @@ from pipeline.config.rows import FILE
 from pipeline.config.sentences import bad
 from pipeline.evaluation.concepts import concept_of, in_order
 from pipeline.evaluation.distance_settings import DistanceSettings, check_distances
+from pipeline.evaluation.layer_checks import check_evaluator
 from pipeline.experiments.fig7.summary import GREY
 from pipeline.reporting.claim import Claim, Condition, Measurement
 from pipeline.reporting.content import Fact, Image, Table
@@ -37,6 +38,7 @@ def check(config: Config) -> None:
     if len(layers) != 1:
         words = "a list of one layer, that of the embeddings whose distances Fig. 7 shows"
         raise bad(FILE, ("experiments", "fig7", "layers"), list(layers), words)
+    check_evaluator(config, "fig7")
     check_distances(config, "fig7", "rows")
 
 
@@ -79,16 +81,16 @@ CLAIMS = (
         id="F7.a",
         source="Fig. 7",
         statement="Replacing a factor by another image's changes its concept.",
-        statistic="share of edits in which the evaluator reads the other image's value, smallest "
-        "of the six factors",
+        statistic="share of edits in which the evaluator predicts the other image's value; "
+        "minimum over the six factors",
         conditions=(Condition(0.9, _weakest_edit),),
     ),
     Claim(
         id="F7.b",
         source="Fig. 7",
         statement="Replacing a factor leaves the other concepts unchanged.",
-        statistic="share of attributes not caused by the edited one whose reading is unchanged, "
-        "smallest of the six factors",
+        statistic="share of attributes not caused by the edited one whose prediction is "
+        "unchanged; minimum over the six factors",
         conditions=(Condition(0.9, _least_kept),),
     ),
     Claim(
@@ -96,15 +98,16 @@ CLAIMS = (
         source="Fig. 7",
         statement="FaceNet is most sensitive to gender and glasses (paper: 1.061 and 1.000, the "
         "others at most 0.874).",
-        statistic="mean distance between embeddings of image and edit: smaller of gender and "
-        "glasses / largest of the other factors",
+        statistic="mean distance between embeddings of image and edit: minimum of gender and "
+        "glasses / maximum of the other factors",
         conditions=(Condition(1, _sensitive_ratio, sign=">"),),
     ),
     Claim(
         id="S9.a",
         source="Fig. S9",
-        statement="Edited images are better than StarGAN's for every attribute.",
-        statistic="Fréchet distance of StarGAN / ours, smallest of the six attributes",
+        statement="Edited images have a lower Fréchet distance than StarGAN's, for every "
+        "attribute.",
+        statistic="ratio of Fréchet distances, StarGAN to ours; minimum over the six attributes",
         conditions=(Condition(1, _smallest_advantage, sign=">"),),
     ),
     Claim(
@@ -112,7 +115,7 @@ CLAIMS = (
         source="Sec. B.5",
         statement="Edits follow the causes in the data: gender changes the length of hair, women "
         "get no beard, older people turn grey.",
-        statistic="share of edits in which the evaluator reads this",
+        statistic="share of edits for which the evaluator confirms the effect",
         conditions=(
             Condition(0.8, _coherent("gender_moves_hair"), of="hair"),
             Condition(0.8, _coherent("women_stay_beardless"), of="women"),
@@ -136,14 +139,14 @@ FIGURES = (
         "figS8",
         "Fig. S8. More edits, compared with StarGAN's",
         "Further inputs, edited by replacing a factor (ours) and by StarGAN, a network trained for "
-        "such edits, which gets the input's attributes with one negated. Ours should also change "
-        "what the attribute causes: the length of hair with gender, its colour with age, and no "
-        "beard on a woman.",
+        "such edits, which gets the input's attributes with one negated. Our edits should "
+        "also follow causes: hair length changes with gender, hair colour with age, and women stay "
+        "beardless.",
         "Inputs with two rows of six edited faces each, ours above StarGAN's.",
     ),
     Image(
         "figS9",
-        "Fig. S9. Further edits, and the distances of all edited images from images",
+        "Fig. S9. Further edits, and the distances between edited and reference images",
         "Further inputs as in Fig. S8, and Fréchet and kernel distances of all edited test images, "
         "the paper's on CelebA. Smaller is better. StarGAN edits the image itself, ours what E "
         "encodes of it, so that the distance of reconstructions is the floor of ours.",
@@ -152,12 +155,12 @@ FIGURES = (
     ),
     Image(
         "changes",
-        "What is read in edited images",
-        "Share of edits in which the evaluator's reading of an attribute changes: rows are edited "
-        "attributes, columns those read. The diagonal should be dark and the rest light, except "
-        "for what the edited attribute causes in the data (†): gender causes beards.",
-        "Two tables in shades of blue, ours and StarGAN: six edited attributes by six that are "
-        "read.",
+        "Attributes predicted in edited images",
+        "Share of edits in which the evaluator's prediction of an attribute changes: rows are "
+        "edited attributes, columns predicted ones. The diagonal should be dark and the rest "
+        "light, except for what the edited attribute causes in the data (†): gender causes beards.",
+        "Two tables in shades of blue, ours and StarGAN: six edited attributes by six "
+        "predicted ones.",
     ),
 )
 
@@ -167,7 +170,7 @@ COHERENCE = {
         "hair_length",
     ),
     "women_stay_beardless": ("beard of a woman: still read as beardless", "No_Beard"),
-    "older_turns_grey": ("young made old: the hair is read as grey", "hair_grey"),
+    "older_turns_grey": ("young made old: the hair is predicted as grey", "hair_grey"),
 }
 """What Sec. B.5 observes, and what the evaluator has to read for it."""
 
@@ -289,7 +292,7 @@ def _distances(numbers: Numbers) -> TextTable:
         f"Floors: the unedited test images {floors[0]}; the autoencoder's reconstructions "
         f"{floors[1]}.",
     ]
-    title = "Fréchet distances of edited images from images (Fig. S9)"
+    title = "Fréchet distances between edited and reference images (Fig. S9)"
     constants = run_columns(numbers) | distance_columns(numbers, numbers["floors"])
     return TextTable(title, head, rows, (0, 2, 2, fid, fid, kid, kid), notes, constants)
 
@@ -334,9 +337,11 @@ def _stargan(numbers: Numbers) -> Table:
     ]
     factors = {name: numbers["factors"][name]["stargan"] for name in in_order(numbers["factors"])}
     reached = ", ".join(
-        f"{concept_of(name)} {percent(edits['success'])}" for name, edits in factors.items()
+        f"{concept_of(name)} {percent(edits['success'])}"
+        for name, edits in factors.items()
+        if edits["success"] is not None
     )
-    weakest = min(edits["success"] for edits in factors.values())
+    weakest = min(edits["success"] or 0.0 for edits in factors.values())
     unedited = 1 - min(numbers["evaluator"][name] for name in factors)
     moved = [edits["distance"]["mean"] for edits in factors.values()]
     works = "edits each attribute" if weakest > 0.5 else "does not edit every attribute"

@@ -22,9 +22,9 @@ class FigS10Settings(LayerSettings):
 CLAIM = Claim(
     id="S10.a",
     source="Fig. S10, Sec. B.6",
-    statement="An animal keeps its appearance through FaceNet up to the penultimate layer.",
-    statistic="share of samples in which the evaluator reads the input's species, and correlation "
-    "of the coat's colour in samples and input; smallest of all layers but the last",
+    statement="FaceNet preserves an animal's appearance up to the penultimate layer.",
+    statistic="share of samples in which the evaluator predicts the input's species, and "
+    "correlation of the coat's colour in samples and input; minimum over all layers but the last",
     conditions=(
         Condition(0.8, with_interval("species_kept"), of="species"),
         Condition(0.8, with_interval("colour_kept"), of="colour"),

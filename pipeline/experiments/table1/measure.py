@@ -54,13 +54,14 @@ def measure(
     network = load_network(paths.network(network_name), device)
     step = read_json(paths.network(network_name) / "config.json")["steps"][-1]
     test, real = (ImageSet.load(paths.prepared(row.dataset), s) for s in ("test", "reference"))
-    rows = torch.arange(settings.inputs)
+    setting = "experiments.table1.inputs"
+    rows = test.first(settings.inputs, setting)
     inputs = test.pixels(rows)
     truth = test.truth[: settings.inputs]
     shown = torch.from_numpy(varied_rows(truth, ["species"], settings.examples))
-    distances = ImageDistances(extractor, real.pixels(rows), task.seed)
+    distances = ImageDistances(extractor, real.pixels(real.first(settings.inputs, setting)))
 
-    evaluator = load_evaluator(paths.evaluator(row.evaluator or row.dataset)).to(device)
+    evaluator = load_evaluator(paths.evaluator(str(row.evaluator))).to(device)
     species = test.truth["species"].to_numpy(str)[rows]
 
     def shows_its_species(images: np.ndarray) -> float:
@@ -101,11 +102,10 @@ def measure(
     for key in row.layers:
         name = layer_name(key)
         z = load_representations(paths.features(key), step, "test")[rows].float()
-        config = read_json(paths.cinn(key) / "config.json")["model"]
-        t = load_cinn(config, paths.checkpoint_file(paths.cinn(key), step)).to(device)
-        v = torch.randn(settings.draws, len(z), config["features"], generator=generator)
+        t = load_cinn(paths.cinn(key), step).to(device)
+        v = torch.randn(settings.draws, len(z), t.features, generator=generator)
         drawn = [decode_images(autoencoder, conditional_samples(t, z, one)) for one in v]
-        v = torch.randn(len(shown), settings.samples, config["features"], generator=generator)
+        v = torch.randn(len(shown), settings.samples, t.features, generator=generator)
         shown_z = z[shown].repeat_interleave(settings.samples, 0)
         z_bar = conditional_samples(t, shown_z, v.flatten(0, 1)).unflatten(0, v.shape[:2])
         decoder = load_baseline(paths.baseline(decoders[key])).to(device)

@@ -10,7 +10,7 @@ from pipeline.config.rows import FILE
 from pipeline.config.sentences import bad
 from pipeline.errors import PipelineError
 from pipeline.evaluation.distance_settings import DistanceSettings, check_distances
-from pipeline.evaluation.layer_checks import check_layer_names
+from pipeline.evaluation.layer_checks import check_evaluated_species, check_layer_names
 from pipeline.experiments.table1.summary import PAPER
 from pipeline.reporting.claim import Claim, Condition, Measurement, with_interval
 from pipeline.reporting.content import Fact, Image
@@ -37,6 +37,7 @@ class Table1Settings(DistanceSettings):
 def check(config: Config) -> None:
     """Raise PipelineError for other layers than Table 1's, or more inputs than there are."""
     check_layer_names(config, "table1", PAPER)
+    check_evaluated_species(config, "table1")
     row = config.run.experiments["table1"]
     inverted = [config.run.baselines[name].layer for name in row.baselines]
     if sorted(inverted) != sorted(row.layers):
@@ -60,7 +61,8 @@ CLAIMS = (
         id="T1.a",
         source="Table 1",
         statement="Samples are better than D&B's reconstructions at every layer.",
-        statistic="Fréchet distance of D&B / ours, mean over draws, smallest of the five layers",
+        statistic="ratio of Fréchet distances, D&B to ours (mean over draws); minimum over the "
+        "five layers",
         conditions=(Condition(1, _fair_smallest_ratio, sign=">"),),
     ),
     Claim(
@@ -85,8 +87,7 @@ CLAIMS = (
         id="T1.c",
         source="Fig. 2, Fig. S4",
         statement="Samples preserve what the layer represents.",
-        statistic="re-encoded z, (cos(samples) - cos(other images)) / (cos(reconstructions) - "
-        "cos(other images)), smallest of the five layers",
+        statistic="faithfulness of re-encoded samples, minimum over the five layers",
         conditions=(Condition(0.8, with_interval("faithfulness_smallest")),),
     ),
 )
@@ -191,7 +192,9 @@ def _distances(numbers: Numbers) -> TextTable:
         f"Training steps of the decoders: ours {numbers['steps_ours']:,}, D&B "
         f"{numbers['steps_dosovitskiy']:,}{start}.",
     ]
-    title = "Table 1. Fréchet distances of layer visualisations of AlexNet from images"
+    title = (
+        "Table 1. Fréchet distances between visualisations of AlexNet's layers and reference images"
+    )
     # Two decimals suit distances around 20, none those in the thousands.
     largest = max(record["fid_dosovitskiy"] for record in numbers["layers"])
     decimals, kid = (1, 2) if largest < 1000 else (0, 0)
@@ -220,11 +223,12 @@ def _faithfulness(numbers: Numbers) -> TextTable:
         ]
         for record in numbers["layers"]
     ]
-    real, rebuilt, agreement, accuracy = (
+    real, rebuilt, agreement = (
         _percent(numbers[name])
-        for name in ("species_real", "species_reconstruction", "agreement_reconstruction",
-                     "accuracy")
-    )  # fmt: skip
+        for name in ("species_real", "species_reconstruction", "agreement_reconstruction")
+    )
+    accuracy = None if numbers["accuracy"] is None else _percent(numbers["accuracy"])
+    known = "not known" if accuracy is None else f"{accuracy:.1f} %"
     notes = [
         f"Scale {numbers['scale']}, seed {numbers['seed']}: {numbers['images']:,} test images of "
         f"{numbers['size']} px, {numbers['draws']} samples of each.",
@@ -235,13 +239,13 @@ def _faithfulness(numbers: Numbers) -> TextTable:
         "reconstructions.",
         "AlexNet agrees: share of images that AlexNet gives the class of their input; "
         f"{agreement:.1f} % of reconstructions. Unlike the evaluator, AlexNet was not trained on "
-        f"blurred images, and D blurs. Its test accuracy is {accuracy:.1f} %.",
+        f"blurred images, and D blurs. Its test accuracy is {known}.",
     ]
     constants = {
         "species kept [%], real images": real,
         "species kept [%], reconstructions": rebuilt,
         "AlexNet agrees [%], reconstructions": agreement,
-        "AlexNet's accuracy [%]": accuracy,
+        "AlexNet's accuracy [%]": "not known" if accuracy is None else accuracy,
     }
     return TextTable(
         "Faithfulness of samples to z (Table 1)",

@@ -35,7 +35,7 @@ def summarise(measured: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str
             - `floor_real`, `floor_reconstruction`: distances of other real images, and of D(E(x)),
               which samples decoded by D cannot be expected to beat
             - `reconstruction`: result of `reconstruction_quality` for D(E(x))
-            - `accuracy` of the network on test images
+            - `accuracy` of the network on test images, or None if it has other classes
             - `species_real`, `species_reconstruction`: share of these images and of D(E(x)) in
               which the evaluator reads the input's species
             - `agreement_reconstruction`: share of D(E(x)) that the network gives the input's class
@@ -104,8 +104,11 @@ def _summarise(measured: Mapping[str, Any], about: Mapping[str, Any]) -> dict[st
         value = _number(measured["reconstruction"], key, "reconstruction")
         summary[f"reconstruction_{key}"] = rounded(value)
 
-    for key in ("accuracy", "species_real", "species_reconstruction", "agreement_reconstruction"):
+    for key in ("species_real", "species_reconstruction", "agreement_reconstruction"):
         summary[key] = rounded(_number(measured, key, "Table 1"))
+    # Published weights may know none of the data's classes.
+    known = measured["accuracy"] is not None
+    summary["accuracy"] = rounded(_number(measured, "accuracy", "Table 1")) if known else None
 
     records = []
     for i, name in enumerate(LAYERS):
