@@ -22,6 +22,7 @@ PLUMBING = (
     "pipeline/torchvision_compat.py",
     "pipeline/training/checkpoints.py",
     "pipeline/training/log.py",
+    "pipeline/validation/",
 )
 """Modules that carry results without making them: a change of theirs makes no stage out of date.
 

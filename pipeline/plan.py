@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import paths
+from pipeline.config.config import Config
 from pipeline.config.fields import Section
-from pipeline.config.loading import Config
 from pipeline.config.rows import STYLIZED, ExperimentRow, Rows
 from pipeline.datasets.formats import format_name
 from pipeline.modules import hash_modules

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from pipeline.config.config import Config
 from pipeline.config.fields import Section, is_folder
-from pipeline.config.loading import Config
 from pipeline.config.rows import FILE
 from pipeline.errors import PipelineError
 

@@ -29,11 +29,11 @@ from pathlib import Path
 
 from pipeline.cli import report_errors
 from pipeline.config.files import load_run
-from pipeline.config.loading import load_config
 from pipeline.cost import cost_key, read_costs, record_wall_time
 from pipeline.errors import PipelineError
 from pipeline.raw_data import check_raw_data
 from pipeline.runtime.device import available_cores
+from pipeline.validation.loading import load_config
 
 __all__ = [
     "memory_left",

@@ -13,11 +13,11 @@ from mnist_files import NAMES, write_mnist
 from settings import change_all
 
 from pipeline import paths
-from pipeline.config.loading import load_config
 from pipeline.evaluation.perceptual_features import INCEPTION_URL
 from pipeline.models.perceptual import VGG16
 from pipeline.plan import items
 from pipeline.storage import read_parquet, write_json, write_parquet
+from pipeline.validation.loading import load_config
 
 ROOT = Path(__file__).resolve().parents[1]
 SMOKE = "scales/smoke.yaml"

@@ -13,8 +13,8 @@ from settings import DELETE, change, change_all
 from pipeline.config import fields
 from pipeline.config.fields import Section, validate
 from pipeline.config.files import load_run, read_yaml
-from pipeline.config.loading import load_config, section_classes
 from pipeline.errors import PipelineError
+from pipeline.validation.loading import load_config, section_classes
 
 PARAMS, LAPTOP = "params.yaml", "scales/laptop.yaml"
 LAYER = {"network": "alexnet", "dataset": "animals", "module": "features.4"}
@@ -155,6 +155,13 @@ def test_an_item_has_its_own_settings_and_the_defaults_whose_key_it_has(project:
     assert cinn["alexnet-fc7"].depth == 2  # the field's own default
     assert autoencoders["animalfaces"].encoder_width == 24
     assert not hasattr(autoencoders["digits"], "encoder_width")
+
+
+def test_a_folder_may_be_at_home(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    mine = {"format": "folder", "images": ["~/one", "/two"], "autoencoder_data": "mine"}
+    change(project, PARAMS, "datasets.mine", mine)
+    assert load_config(project).run.datasets["mine"].images == ("/home/me/one", "/two")
 
 
 def test_settings_of_a_new_layer_are_the_defaults(project: Path) -> None:

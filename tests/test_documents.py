@@ -9,10 +9,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline import paths
-from pipeline.config.loading import load_run
 from pipeline.docs import documents, stale
 from pipeline.errors import PipelineError
 from pipeline.storage import write_json
+from pipeline.validation.loading import load_run
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [

@@ -13,11 +13,12 @@ from dvc.repo import Repo
 from settings import change, change_all
 
 from pipeline import paths
-from pipeline.config.loading import Config, load_config
+from pipeline.config.config import Config
 from pipeline.config.rows import GENERATED, STYLIZED
 from pipeline.errors import PipelineError
 from pipeline.plan import Item, items
 from pipeline.raw_data import check_raw_data, named_folders
+from pipeline.validation.loading import load_config
 
 ROOT = Path(__file__).resolve().parents[1]
 SCALES = sorted(path.stem for path in (ROOT / "scales").glob("*.yaml"))

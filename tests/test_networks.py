@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.config.loading import load_run
 from pipeline.errors import PipelineError
 from pipeline.networks import alexnet, facenet, resnet
 from pipeline.networks.alexnet import build_alexnet
@@ -20,6 +19,7 @@ from pipeline.networks.inputs import IMAGENET_MEAN, IMAGENET_STD, normalise, res
 from pipeline.networks.layers import phi
 from pipeline.networks.loading import load_checkpoints, load_network, save_checkpoints
 from pipeline.training.network import checkpoint_steps
+from pipeline.validation.loading import load_run
 
 RUN = load_run(Path(__file__).resolve().parents[1])
 CPU = torch.device("cpu")

@@ -10,10 +10,10 @@ import pytest
 from settings import change, change_all
 
 from pipeline import modules, paths
-from pipeline.config.loading import load_config
 from pipeline.modules import PLUMBING, hash_modules, imported_modules, module_hash
 from pipeline.plan import items, write_plan
 from pipeline.task import load_task
+from pipeline.validation.loading import load_config
 
 ROOT = Path(__file__).resolve().parents[1]
 SMOKE = "scales/smoke.yaml"

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from settings import change, change_all
 
-from pipeline.config.loading import load_config
 from pipeline.errors import PipelineError
 from pipeline.evaluation.perceptual_features import INCEPTION_URL
 from pipeline.models import biggan_deep
 from pipeline.models.perceptual import CONVERTED, VGG16
 from pipeline.networks.card import load_card
 from pipeline.raw_data import check_raw_data, named_folders
+from pipeline.validation.loading import load_config
 
 PAPER = "scales/paper.yaml"
 RAW = Path("data/raw")

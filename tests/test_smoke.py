@@ -16,11 +16,11 @@ from smoke_project import COSTS, Project
 from test_report import assert_complete
 
 from pipeline import paths
-from pipeline.config.loading import load_config
 from pipeline.cost import WALL, cost_key
 from pipeline.experiments import reports
 from pipeline.models.inn import load_semantic
 from pipeline.modules import PLUMBING, imported_modules
+from pipeline.validation.loading import load_config
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,6 @@ from settings import change
 from torch import Tensor, nn
 from training import gradients, parameters, run_in
 
-from pipeline.config.loading import load_config
 from pipeline.config.settings import TrainAutoencoderSettings, TrainBaselineSettings
 from pipeline.errors import PipelineError
 from pipeline.models.discriminator import discriminator_loss, generator_loss
@@ -22,6 +21,7 @@ from pipeline.training.loop import FitResult
 from pipeline.training.losses import autoencoder_loss, gaussian_kl
 from pipeline.training.optimizers import make_optimizer
 from pipeline.training.run import TrainingRun
+from pipeline.validation.loading import load_config
 
 SETTINGS = TrainAutoencoderSettings(
     steps=12, batch_size=8, learning_rate=2e-3, latent=8, encoder_blocks=(1, 1), encoder_width=8,

@@ -9,7 +9,7 @@ from pipeline.config.sentences import check_bounds, dotted
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
-    from pipeline.config.loading import Config
+    from pipeline.config.config import Config
 
 __all__ = ["DistanceSettings", "check_distances"]
 

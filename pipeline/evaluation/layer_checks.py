@@ -10,7 +10,7 @@ from pipeline.config.sentences import bad, dotted, unknown
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
-    from pipeline.config.loading import Config
+    from pipeline.config.config import Config
 
 __all__ = ["check_evaluated_species", "check_evaluator", "check_layer_names"]
 

@@ -10,7 +10,7 @@ from pipeline.config.sentences import bad, check_bounds
 from pipeline.evaluation.layer_checks import check_evaluator
 
 if TYPE_CHECKING:
-    from pipeline.config.loading import Config
+    from pipeline.config.config import Config
 
 __all__ = ["LayerSettings", "check_layers"]
 

@@ -11,8 +11,8 @@ from pipeline.reporting.content import Fact, Image, Table
 from pipeline.reporting.tables import TextTable
 
 if TYPE_CHECKING:
+    from pipeline.config.config import Config
     from pipeline.config.fields import Section
-    from pipeline.config.loading import Config
 
 __all__ = ["Experiment", "Numbers"]
 

@@ -1,9 +1,9 @@
 """Stage plan: what every item of every other stage is to do."""
 
 from pipeline.cli import report_errors
-from pipeline.config.loading import load_config
 from pipeline.cost import measure
 from pipeline.plan import write_plan
+from pipeline.validation.loading import load_config
 
 
 def main() -> None:

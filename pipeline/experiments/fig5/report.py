@@ -14,7 +14,7 @@ from pipeline.reporting.experiment import Experiment, Numbers
 from pipeline.reporting.formatting import percent, percent_and_error, two_digits
 
 if TYPE_CHECKING:
-    from pipeline.config.loading import Config
+    from pipeline.config.config import Config
 
 __all__ = ["EXPERIMENT", "Fig5Settings"]
 

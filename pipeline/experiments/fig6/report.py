@@ -17,7 +17,7 @@ from pipeline.reporting.experiment import Experiment, Numbers
 from pipeline.reporting.formatting import NOT_MEASURED, percent, percent_and_interval
 
 if TYPE_CHECKING:
-    from pipeline.config.loading import Config
+    from pipeline.config.config import Config
 
 __all__ = ["EXPERIMENT", "Fig6Settings"]
 

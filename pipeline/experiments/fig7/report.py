@@ -21,7 +21,7 @@ from pipeline.reporting.tables import Cell, TextTable
 from pipeline.rounding import rounded
 
 if TYPE_CHECKING:
-    from pipeline.config.loading import Config
+    from pipeline.config.config import Config
 
 __all__ = ["EXPERIMENT", "Fig7Settings"]
 

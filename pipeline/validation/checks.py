@@ -11,7 +11,7 @@ from pipeline.errors import PipelineError
 from pipeline.networks.card import load_card
 
 if TYPE_CHECKING:
-    from pipeline.config.loading import Config
+    from pipeline.config.config import Config
 
 __all__ = ["check"]
 

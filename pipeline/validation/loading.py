@@ -7,11 +7,11 @@ own key holds only what differs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import checks, settings
+from pipeline.config import settings
+from pipeline.config.config import Config
 from pipeline.config.fields import Section, validate
 from pipeline.config.files import load_run, read_yaml
 from pipeline.config.rows import FILE, GENERATED, STYLIZED, DatasetRow, Rows, Run
@@ -20,33 +20,11 @@ from pipeline.datasets.formats import formats, settings_class
 from pipeline.errors import PipelineError
 from pipeline.experiments import load, names
 from pipeline.networks.card import load_card
+from pipeline.validation import checks
 
-__all__ = ["Config", "load_config", "section_classes"]
+__all__ = ["load_config", "section_classes"]
 
 DEFAULT = "default"
-
-
-@dataclass(frozen=True)
-class Config:
-    """params.yaml, and every item's settings at its scale, checked."""
-
-    run: Run
-    file: str
-    """The scale's file, as messages call it."""
-    sections: Mapping[str, Mapping[str, Section]]
-    """Settings by section and item; a section without items has one, called "" ."""
-
-    def settings(self, section: str, item: str = "") -> Any:
-        """The settings of an item of a section."""
-        return self.sections[section][item]
-
-    def images(self, dataset: str, split: str) -> int | None:
-        """Images of a split of a data set, or None if only preparing them shows how many."""
-        made = self.sections["generate"]["animals"]
-        prepared = made if dataset == GENERATED else self.sections["prepare"][dataset]
-        count = getattr(prepared, split, None)
-        colourings = getattr(prepared, f"colourings_{split}", 1)
-        return None if count is None else count * colourings
 
 
 def load_config(root: str | Path = ".") -> Config:

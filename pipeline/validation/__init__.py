@@ -1,0 +1,1 @@
+"""Read every setting, and check it against the modules that it is for."""
