@@ -135,7 +135,7 @@ def test_everything_is_shown_and_nothing_comes_from_elsewhere(root: Path) -> Non
 
 def test_verdicts_and_how_targets_and_intervals_came_about(root: Path) -> None:
     def decide(claims: Any) -> None:
-        claims[0]["holds"], claims[1]["holds"] = False, None
+        claims[0]["verdict"], claims[1]["verdict"] = "does not hold", "not measured"
 
     change(root, paths.claims("laptop"), decide)
     readme, text = written(root)
@@ -239,7 +239,9 @@ def test_measured_numbers_and_the_papers_are_shown(tmp_path: Path) -> None:
     assert_complete(tmp_path, readme, text)
     for document in (readme, words_of(text)):
         for phrase in (
-            "25 of 25 claims hold",
+            "28 of 29 claims hold, 1 undecided",
+            # Calibration
+            "3 layers; largest difference", "1.8 ± 0.0", "74.2 %",
             # Table 1
             "352.6", "27.4 ± 0.3", "FID-EN0", "2,048 test images of 64 px", "0.970 ± 0.010",
             # Figs. 3, S10, 4 and 6

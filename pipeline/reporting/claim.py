@@ -9,9 +9,12 @@ from typing import Any, Literal
 
 from pipeline.errors import PipelineError
 
-__all__ = ["Claim", "Condition", "Measurement", "with_interval"]
+__all__ = ["DECIDED", "Claim", "Condition", "Measurement", "verdict_of", "with_interval"]
 
 FULL_SCALES = ("gpu", "paper")
+
+DECIDED = {"holds": True, "does not hold": False, "undecided": None, "not measured": None}
+"""The verdicts, and whether the claim then holds."""
 
 Measurement = tuple[float | None, Sequence[float] | None]
 """A value and its 95 % interval; None for what could not be measured, or has no interval."""
@@ -24,7 +27,7 @@ class Condition:
     Attributes:
         target: the value must be `sign` target.
         measure: takes the numbers of `metrics/<experiment>.json`. A value of None could not be
-            measured on the data of this scale and leaves the condition undecided.
+            measured on the data of this scale.
         full_target: replaces target at the scales gpu and paper.
         of: names the value where a claim has several conditions.
     """
@@ -36,18 +39,28 @@ class Condition:
     of: str = ""
 
     def decide(self, scale: str, numbers: Mapping[str, Any]) -> dict[str, Any]:
-        """The entries of, value, ci, target and holds of a row. Raises KeyError."""
+        """The entries of, value, ci, target, verdict and holds of a row. Raises KeyError.
+
+        With an interval, the verdict is that of both its ends, or else undecided: its target lies
+        between them.
+        """
         value, interval = self.measure(numbers)
         target = self.target
         if scale in FULL_SCALES and self.full_target is not None:
             target = self.full_target
         compare = {">=": operator.ge, ">": operator.gt, "<=": operator.le}[self.sign]
+        if value is None:
+            verdict = "not measured"
+        else:
+            met = {compare(number, target) for number in (value, *(interval or ()))}
+            verdict = "undecided" if len(met) > 1 else "holds" if True in met else "does not hold"
         return {
             "of": self.of,
             "value": value,
             "ci": None if interval is None else list(interval),
             "target": f"{self.sign} {target:g}",
-            "holds": None if value is None else compare(value, target),
+            "verdict": verdict,
+            "holds": DECIDED[verdict],
         }
 
 
@@ -55,8 +68,8 @@ class Condition:
 class Claim:
     """A claim: where the paper makes it, what is measured, and what must come out.
 
-    It holds if every condition does. An undecided condition leaves it undecided, unless another
-    one fails.
+    It holds if every condition does, and does not if one does not. Otherwise it was not measured if
+    one was not, and is undecided if none was missing.
 
     Attributes:
         id: unique among all experiments, such as "T1.a".
@@ -73,9 +86,9 @@ class Claim:
     def decide(self, scale: str, experiment: str, numbers: Mapping[str, Any]) -> dict[str, Any]:
         """The claim's row of `claims.json`.
 
-        Its entries are id, source, statement, statistic, value, ci, target, holds, scale and stage;
-        value and ci are the first condition's. With several conditions, target names all, and
-        `conditions` has an entry {of, value, ci, target, holds} for each.
+        Its entries are id, source, statement, statistic, value, ci, target, verdict, holds, scale
+        and stage; value and ci are the first condition's. With several conditions, target names
+        all, and `conditions` has an entry {of, value, ci, target, verdict, holds} for each.
 
         Raises:
             PipelineError: a number is missing.
@@ -87,7 +100,9 @@ class Claim:
                 f"metrics/{experiment}.json of scale {scale} lacks {error}, which claim {self.id} "
                 f"needs: run `dvc repro -f measure-{experiment}`."
             ) from error
-        verdicts = {part["holds"] for part in parts}
+        verdicts = {part["verdict"] for part in parts}
+        order = ("does not hold", "not measured", "undecided", "holds")
+        verdict = next(name for name in order if name in verdicts)
         row = {
             "id": self.id,
             "source": self.source,
@@ -96,7 +111,8 @@ class Claim:
             "value": parts[0]["value"],
             "ci": parts[0]["ci"],
             "target": parts[0]["target"],
-            "holds": False if False in verdicts else None if None in verdicts else True,
+            "verdict": verdict,
+            "holds": DECIDED[verdict],
             "scale": scale,
             "stage": f"measure-{experiment}",
         }
@@ -104,6 +120,12 @@ class Claim:
             row["target"] = ", ".join(f"{part['of']} {part['target']}" for part in parts)
             row["conditions"] = parts
         return row
+
+
+def verdict_of(row: Mapping[str, Any]) -> str:
+    """The verdict of a row of claims.json; rows of earlier versions only say whether it holds."""
+    held = {True: "holds", False: "does not hold", None: "not measured"}
+    return row.get("verdict", held[row["holds"]])
 
 
 def with_interval(name: str) -> Callable[[Mapping[str, Any]], Measurement]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from pipeline import paths
 from pipeline.errors import PipelineError
+from pipeline.reporting.claim import verdict_of
 from pipeline.reporting.content import Part, Report, Section, Table
 from pipeline.reporting.costs import cost_part
 from pipeline.reporting.experiment import Experiment
@@ -80,7 +82,10 @@ def _section(root: Path, scale: str, experiments: Mapping[str, Experiment]) -> S
             for name, experiment in experiments.items()
             if f"measure-{name}" in stages or (root / paths.metrics(scale, name)).exists()
         }
-        held = sum(bool(row["holds"]) for row in rows)
+        counts = Counter(map(verdict_of, rows))
+        verdict = f"{counts['holds']} of {len(rows)} claims hold"
+        if counts["undecided"]:
+            verdict += f", {counts['undecided']} undecided"
         parts, readings = [], []
         for name, experiment in present.items():
             with evaluated(root, scale, name) as numbers:
@@ -89,9 +94,7 @@ def _section(root: Path, scale: str, experiments: Mapping[str, Experiment]) -> S
                     readings.append(experiment.judge(numbers))
         claims = claims_table(rows, list(present.values()), readings)
     parts += [sheets_part(root, scale), cost_part(root, scale)]
-    return Section(
-        scale, SCALES.get(scale, ""), f"{held} of {len(rows)} claims hold", claims, parts
-    )
+    return Section(scale, SCALES.get(scale, ""), verdict, claims, parts)
 
 
 def _part(

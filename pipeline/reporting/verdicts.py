@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from pipeline.reporting.claim import verdict_of
 from pipeline.reporting.content import Table
 from pipeline.reporting.experiment import Experiment
 from pipeline.reporting.formatting import NOT_MEASURED
 
-__all__ = ["VERDICTS", "claims_table"]
-
-VERDICTS = {True: "holds", False: "does not hold", None: NOT_MEASURED}
+__all__ = ["claims_table"]
 
 
 def claims_table(
@@ -40,7 +39,7 @@ def claims_table(
                 _lines(conditions, _value),
                 _lines(conditions, _interval),
                 claim["target"].replace(">=", "≥").replace("<=", "≤").replace(", ", "\n"),
-                VERDICTS[claim["holds"]],
+                verdict_of(claim),
             ]
         )
     head = ["id", "claim", "statistic", "value", "95 % interval", "target", "verdict"]
@@ -58,8 +57,8 @@ def _notes(experiments: Sequence[Experiment], readings: Sequence[str]) -> list[s
     intervals = [experiment.intervals for experiment in experiments if experiment.intervals]
     if intervals:
         notes.append(
-            f"95 % intervals: {'; '.join(intervals)}. They do not cover the variation between "
-            "training runs."
+            "A verdict is undecided where the 95 % interval contains the target. Intervals: "
+            f"{'; '.join(intervals)}. They do not cover the variation between training runs."
         )
     if readings:
         notes.append(f"The evaluator's accuracy on blurred held-out images: {'; '.join(readings)}.")
