@@ -90,7 +90,7 @@ def _content(root: Path) -> dict[str, Any]:
         "experiments": [
             {
                 "name": name,
-                "dataset": params["experiments"][name]["dataset"],
+                "dataset": params["experiments"][name].get("dataset", "all"),
                 "titles": [figure.title for figure in experiment.figures],
             }
             for name, experiment in experiments.reports().items()

@@ -38,7 +38,10 @@ def make_task(stage: str, item: str, settings: Section, **rows: Any) -> Task[Any
 
 
 def write_data(folder: Path, classes: int, unseen: int = 0, size: int = 32) -> Path:
-    """A data set of noisy images whose colours are their class; further ones are `unseen`."""
+    """A data set of noisy images whose colours are their class; further ones are `unseen`.
+
+    The images of `calibration` are those of `validation` once more.
+    """
     generator = np.random.default_rng(0)
     colours = generator.uniform(40, 215, size=(classes + unseen, 2, 1, 3))  # of upper, lower half
     rows = [(split, c) for split, n in SPLITS.items() for c in range(classes) for _ in range(n)]
@@ -48,6 +51,11 @@ def write_data(folder: Path, classes: int, unseen: int = 0, size: int = 32) -> P
     pixels = colours[truth["label"]].repeat(size // 2, axis=1).repeat(size, axis=2)
     pixels *= generator.uniform(0.8, 1.15, size=(len(truth), 1, 1, 1))
     pixels += generator.normal(scale=8, size=pixels.shape)
+    again = truth[truth["split"] == "validation"].assign(split="calibration")
+    truth, pixels = (
+        pd.concat([truth, again], ignore_index=True),
+        pixels[[*truth.index, *again.index]],
+    )
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "images.npy", pixels.clip(0, 255).astype(np.uint8))
     truth.to_parquet(folder / "ground_truth.parquet")

@@ -109,7 +109,8 @@ def test_a_plan_or_inputs_that_were_never_made(stage: str, refused: Any) -> None
 def mnist(change: Any, project: Path) -> Path:
     """A folder with a tiny MNIST, which the settings name."""
     write_mnist(project / "mnist", train=60, test=20)
-    sizes = {"source": "mnist", "folder": "mnist", "train": 40, "validation": 20, "test": 20}
+    counts = {"train": 40, "validation": 10, "test": 20, "calibration": 10}
+    sizes = {"source": "mnist", "folder": "mnist"} | counts
     change(
         {f"prepare.digits.{key}": value for key, value in sizes.items()}
         | {"train_autoencoder.digits.steps": 3, "train_network.squeezenet.steps": 3}
@@ -120,7 +121,7 @@ def mnist(change: Any, project: Path) -> Path:
 @pytest.fixture
 def few_animals(change: Any) -> None:
     """As few animals as the other settings allow."""
-    counts = ("train", "validation", "test", "reference")
+    counts = ("train", "validation", "test", "reference", "calibration")
     change(dict.fromkeys([f"prepare.animals.{name}" for name in counts], 40))
 
 

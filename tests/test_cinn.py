@@ -17,7 +17,7 @@ from pipeline.evaluation.sampling import crossed_factors, crossed_samples, decod
 from pipeline.models.autoencoder import DigitsAutoencoder
 from pipeline.models.cinn import build_cinn
 from pipeline.models.inn import SemanticINN
-from pipeline.training.cinn import train_conditional_inn
+from pipeline.training.cinn import start_conditional_inn, train_conditional_inn
 from pipeline.training.run import TrainingRun
 
 SIZE = {"blocks": 3, "width": 16, "depth": 1}
@@ -54,36 +54,59 @@ def test_t_starts_as_e_in_another_order_whatever_z_is(
         torch.testing.assert_close(found_log_det, log_det)
 
 
+def started(
+    start: str, e: SemanticINN, z: Tensor, z_bar: Tensor
+) -> tuple[Any, tuple[Tensor, Tensor]]:
+    """An untrained t, in evaluation mode, and what its regressions tell of the images."""
+    settings = SETTINGS.model_copy(update={"start": start, "blocks": 2, "width": 16})
+    posterior = z_bar, torch.zeros_like(z_bar)
+    t, config, regressed = start_conditional_inn(posterior, z, e, SIZE, settings, seed=0)
+    build_cinn(**config).load_state_dict(t.state_dict())
+    return t.eval(), regressed
+
+
 @pytest.mark.parametrize("shape", [(5,), (2, 1, 1), (3, 7, 9)])
-@pytest.mark.parametrize("base", [None, SIZE])
-def test_a_prediction_changes_no_likelihood_rule(
-    shape: tuple[int, ...], base: dict[str, int] | None
+@pytest.mark.parametrize("start", ["residual", "regression"])
+def test_a_regression_changes_no_likelihood_rule(
+    e: SemanticINN, start: str, shape: tuple[int, ...]
 ) -> None:
-    z, z_bar = normal(40, *shape, seed=0), 3 * normal(40, 6, seed=1) + 2
-    t = build_cinn(6, shape, 8, 2, 16, 1, base=base, predict=True, z=z, z_bar=z_bar)
-    t = randomised(t, seed=3).double().eval()
+    z, z_bar = normal(60, *shape, seed=0), 3 * normal(60, 6, seed=1) + 2
+    t, _ = started(start, e, z, z_bar)
+    t = randomised(t, seed=3)
+    t.recalibration.fit(1.5 * normal(60, 6, seed=2))
+    t = t.double()
     z, z_bar = z.double(), z_bar.double()
     v, log_det = t(z_bar, z)
-    torch.testing.assert_close(t.inverse(v, z), z_bar, rtol=0, atol=1e-9)
+    torch.testing.assert_close(t.inverse(v, z), z_bar, rtol=0, atol=1e-8)
     jacobian = torch.func.jacrev(lambda x: t(x[None], z[:1])[0][0])(z_bar[0])
     torch.testing.assert_close(log_det[0], jacobian.slogdet().logabsdet)
     assert (t(z_bar, z.flip(0))[0] - v).abs().max() > 1e-3
+    guess, expected = t.regress(z)
+    torch.testing.assert_close(t(z_bar, z, (guess, expected)), (v, log_det))
+    for other in ((guess + 1, expected), (guess, expected + 1)):
+        assert (t(z_bar, z, other)[0] - v).abs().max() > 1e-3
 
 
-def test_t_begins_with_what_a_regression_leaves() -> None:
+@pytest.mark.parametrize("start", ["residual", "regression"])
+def test_t_begins_with_what_a_regression_leaves(e: SemanticINN, start: str) -> None:
     z = normal(500, 3, 6, 6, seed=0)
     positions = torch.nn.functional.adaptive_avg_pool2d(z, 5).flatten(1)
     noise = torch.tensor([0.1, 0.5, 1.0, 2.0, 0.2, 3.0])
     z_bar = positions @ normal(75, 6, seed=1) + 4 + noise * normal(500, 6, seed=2)
-    t: Any = build_cinn(6, (3, 6, 6), 8, 2, 16, 1, predict=True, z=z, z_bar=z_bar).eval()
-    torch.testing.assert_close(t.prediction.scale, noise, rtol=0.15, atol=0.05)
+    t, regressed = started(start, e, z, z_bar)
+    torch.testing.assert_close(t.prediction.scale, 1.1 * noise, rtol=0.15, atol=0.05)
     # ActNorm has seen no batch yet, and fresh blocks only shuffle.
-    v, log_det = t(z_bar, z)
-    torch.testing.assert_close(log_det, -t.prediction.scale.log().sum().expand(500))
-    left = (z_bar - t.prediction(z)) / t.prediction.scale
+    v, log_det = t(z_bar, z, regressed)
+    known, log_det_of_e = e(z_bar) if start == "regression" else (z_bar, 0.0)
+    scale = (t.expectation or t.prediction).scale
+    left = (known - regressed[1]) / scale
     torch.testing.assert_close(v.sort(1).values, left.sort(1).values)
-    torch.testing.assert_close(left.std(0), torch.ones(6), rtol=0, atol=0.02)
+    torch.testing.assert_close(log_det, (log_det_of_e - scale.log().sum()).expand(500))
+    torch.testing.assert_close(left.std(0), torch.ones(6), rtol=0, atol=0.05)
     assert not any(p.requires_grad for p in t.prediction.parameters())
+    if start == "regression":  # knows more than what e makes of the prediction
+        first, both = ((known - one).square().mean() for one in regressed)
+        assert both < first
 
 
 SETTINGS = TrainCinnSettings(

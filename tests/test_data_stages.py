@@ -23,6 +23,7 @@ from pipeline.datasets.features import load_posterior
 from pipeline.datasets.fingerprint import check_fingerprint, fingerprint, model_files
 from pipeline.datasets.folder import Settings
 from pipeline.datasets.images import ImageSet
+from pipeline.datasets.splits import SPLITS
 from pipeline.errors import PipelineError
 from pipeline.stages import draw_data, encode, generate, prepare
 from pipeline.storage import read_json, write_text
@@ -30,7 +31,7 @@ from pipeline.task import Task
 
 pytestmark = pytest.mark.usefixtures("here")
 CPU = torch.device("cpu")
-COUNTS = {"train": 20, "validation": 12, "test": 6, "reference": 2}
+COUNTS = {"train": 20, "validation": 12, "test": 6, "reference": 2, "calibration": 3}
 ANIMALS = animals.Settings(size=16, **COUNTS)
 FACES = faces.Settings(size=16, identities=3, unseen_identities=2, unseen=4, **COUNTS)
 PHOTOS = Rows(
@@ -95,7 +96,7 @@ def test_posteriors_are_tied_to_what_they_were_made_of(monkeypatch: pytest.Monke
     monkeypatch.setattr(encode, "load_autoencoder", lambda _: Mean(1, 1))
     encode.encode(task("animals", Section()), CPU)
     prepared = paths.prepared("animals")
-    for split in ("train", "validation", "test"):
+    for split in SPLITS:
         images = ImageSet.load(prepared, split)
         mean, variance = load_posterior(paths.posteriors("animals"), split)
         torch.testing.assert_close(mean, images.images(slice(None)).mean((2, 3)))
@@ -132,10 +133,10 @@ def test_generated_images_are_tied_to_their_generator(monkeypatch: pytest.Monkey
     prepare.prepare(task("animals", ANIMALS))
     autoencoder = paths.autoencoder("generated")
     write_model(autoencoder / "generator", autoencoder / "dequantizer")
-    settings = GenerateSettings(train=9, validation=3, test=2, inputs=4)
+    settings = GenerateSettings(train=9, validation=3, test=2, calibration=5, inputs=4)
     generate.generate(task("animals", settings), CPU)
     truth = pd.read_parquet(paths.prepared("generated") / "ground_truth.parquet")
-    counts = {"train": 9, "validation": 3, "test": 2, "inputs": 16}
+    counts = {"train": 9, "validation": 3, "test": 2, "calibration": 5, "inputs": 16}
     assert truth["split"].value_counts().to_dict() == counts
     files = read_json(paths.posteriors("generated") / "config.json")
     assert len(files) == 6 and all(Path(name).is_file() for name in files)

@@ -22,8 +22,8 @@ from pipeline.errors import PipelineError
 from pipeline.experiments.fig4.measure import different_digits
 from pipeline.torchvision_compat import torchvision
 
-COUNTS = {"train": 300, "validation": 40, "test": 30}
-COLOURINGS = {"colourings_train": 4, "colourings_validation": 2, "colourings_test": 3}
+COUNTS = {"train": 300, "validation": 40, "test": 30, "calibration": 20}
+COLOURINGS = {f"colourings_{split}": n for split, n in zip(COUNTS, (4, 2, 3, 5), strict=True)}
 DISTORTED = {"rotation": 10.0, "scaling": 0.1, "shift": 1.5, "elastic": 0.6}
 STILL = dict.fromkeys(DISTORTED, 0.0)
 MLXTEND = Settings(**COUNTS, **COLOURINGS, colours=100, **DISTORTED)
@@ -51,7 +51,8 @@ def test_splits_have_their_sizes_and_share_no_digit(mnist: Settings) -> None:
     strokes, truth = coloured(mnist)
     assert strokes.shape == (len(truth), 28, 28) and strokes.dtype == np.uint8
     by_split = truth.groupby("split")["digit"]
-    assert by_split.size().to_dict() == {"train": 1200, "validation": 80, "test": 90}
+    sizes = {"train": 1200, "validation": 80, "test": 90, "calibration": 100}
+    assert by_split.size().to_dict() == sizes
     assert by_split.nunique().to_dict() == COUNTS
     assert truth["digit"].nunique() == sum(COUNTS.values())
     # Test digits are those of the official test file: the last 50 of 450.
@@ -59,7 +60,11 @@ def test_splits_have_their_sizes_and_share_no_digit(mnist: Settings) -> None:
     source, labels, _ = load_digits(mnist, SECTION)
     assert np.array_equal(strokes, source[truth["digit"]])
     assert np.array_equal(truth["label"], labels[truth["digit"]])
-    for split, more in (("validation", {"train": 340, "validation": 61}), ("test", {"test": 51})):
+    for split, more in (
+        ("validation", {"train": 340, "validation": 61}),
+        ("test", {"test": 51}),
+        ("calibration", {"calibration": 61}),
+    ):
         with pytest.raises(PipelineError, match=f"{more[split]} in the split {split}.*{SECTION}"):
             coloured(mnist, **more)
 

@@ -13,6 +13,7 @@ from pipeline.config.rows import LayerRow
 from pipeline.config.settings import ExtractSettings
 from pipeline.datasets.features import load_representations
 from pipeline.datasets.images import ImageSet
+from pipeline.datasets.splits import SPLITS
 from pipeline.errors import PipelineError
 from pipeline.networks.card import load_card
 from pipeline.networks.layers import (
@@ -134,7 +135,7 @@ def test_the_stage(here: Path) -> None:
     found = paths.features("net-fire8")
     assert read_json(found / "config.json") == {"steps": [0, 30], "shape": [512, 1, 1]}
     for step, network in load_checkpoints(paths.network("net"), CPU):
-        for split in ("train", "validation", "test"):
+        for split in SPLITS:
             z = load_representations(found, step, split)
             expected = phi(network, "features.11", ImageSet.load(folder, split).images(slice(None)))
             torch.testing.assert_close(z.float(), expected, rtol=1e-3, atol=1e-5)

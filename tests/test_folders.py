@@ -240,10 +240,11 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_class_has_its_part_in_every_split(photos: Path, tmp_path: Path) -> None:
     truth = own(tmp_path, photos)
-    assert counts(truth) == {"train": 80, "validation": 8, "test": 8, "reference": 4}
+    sizes = {"train": 76, "validation": 8, "test": 8, "reference": 4, "calibration": 4}
+    assert counts(truth) == sizes
     assert truth["file"].is_unique and truth["species"][:20].nunique() >= 3
     found = pd.crosstab(truth["species"], truth["split"])
-    assert found.loc["eel"].to_dict() == {"train": 1, "validation": 0, "test": 0, "reference": 0}
+    assert found.loc["eel"].to_dict() == dict.fromkeys(sizes, 0) | {"train": 1}
     for name, number in (("cat", 50), ("dog", 26), ("fox", 23)):
         for split, share in folder.SHARES.items():
             assert abs(found.loc[name, split] - share * number) <= 1.5, (name, split)
@@ -261,9 +262,10 @@ def test_seed_and_counts_of_a_folder(photos: Path, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(one, again)
     assert counts(other) == counts(one) and not other["file"].equals(one["file"])
     truth = own(tmp_path, photos, train=10, validation=20, reference=2)
-    assert counts(truth) == {"train": 10, "validation": 20, "test": 8, "reference": 2}
+    sizes = {"train": 10, "validation": 20, "test": 8, "reference": 2, "calibration": 4}
+    assert counts(truth) == sizes
     assert set(truth["species"][truth["split"] == "train"]) == {"cat", "dog", "eel", "fox"}
-    for split, count in (("train", 81), ("validation", 85), ("test", 90)):
+    for split, count in (("train", 77), ("validation", 85), ("test", 90)):
         with pytest.raises(PipelineError, match=rf"{split}.* wanted; .*prepare\.photos\..*{split}"):
             own(tmp_path, photos, **{split: count})
 
@@ -273,12 +275,13 @@ def test_folders(photos: Path, tmp_path: Path) -> None:
     more = write_classes(tmp_path / "more", dog=6)
     truth = own(tmp_path / "out", photos, more)
     assert len(truth) == 106 and truth["label"].max() == 3
-    few = {"train": 3, "validation": 1, "test": 1, "reference": 1}
+    few = {"train": 2, "validation": 1, "test": 1, "reference": 1, "calibration": 1}
     assert counts(own(tmp_path / "out", more)) == few
     truth = own(tmp_path / "out", write_pets(tmp_path / "pets"))
-    assert counts(truth) == {"train": 11, "validation": 1, "test": 5, "reference": 3}
+    sizes = {"train": 11, "validation": 1, "test": 4, "reference": 2, "calibration": 2}
+    assert counts(truth) == sizes
     numbers = truth["file"].str.extract(r"_(\d)\.jpg")[0].astype(int)
-    assert (numbers >= 6).equals(truth["split"].isin(["test", "reference"]))
+    assert (numbers >= 6).equals(truth["split"].isin(["test", "reference", "calibration"]))
 
 
 def test_mistakes_in_a_folder_of_ones_own(tmp_path: Path) -> None:

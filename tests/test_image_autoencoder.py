@@ -121,12 +121,12 @@ def test_a_warm_start_with_another_latent_dimension_keeps_what_fits() -> None:
 
 def test_ridge_regression_finds_a_linear_map_and_shrinks_noise() -> None:
     inputs, truth = torch.randn(2000, 5), torch.randn(3, 5)
-    weight, bias = ridge_regression(inputs, inputs @ truth.T + 7)
+    weight, bias, _ = ridge_regression(inputs, inputs @ truth.T + 7)
     torch.testing.assert_close(weight, truth, atol=0.02, rtol=0)
     torch.testing.assert_close(bias, torch.full((3,), 7.0), atol=0.02, rtol=0)
     generator = torch.Generator().manual_seed(0)
     inputs, *targets = (torch.randn(60, n, generator=generator) for n in (50, 1, 1))
-    weight, _ = ridge_regression(inputs, targets[0])
+    weight, *_ = ridge_regression(inputs, targets[0])
     assert weight.norm() < 0.2 * torch.linalg.lstsq(inputs, targets[1]).solution.norm()
 
 

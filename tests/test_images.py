@@ -27,7 +27,7 @@ from pipeline.datasets.splits import data_files, load_split
 from pipeline.errors import PipelineError
 from pipeline.rendering.animals import FACTORS, SPECIES, render_animals, sample_animals, vary
 
-SETTINGS = Settings(size=16, train=6, validation=3, test=8, reference=4)
+SETTINGS = Settings(size=16, train=6, validation=3, test=8, reference=4, calibration=2)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def held_out(prepared: Path) -> ImageSet:
 
 
 def test_animals_are_rendered_in_the_order_of_their_truth(prepared: Path) -> None:
-    truth = sample_animals(21, 3)
+    truth = sample_animals(23, 3)
     parts = [load_split(prepared, split) for split in SPLITS]
     assert [len(part) for part in parts] == [getattr(SETTINGS, split) for split in SPLITS]
     pixels = np.concatenate([part.pixels(slice(None)) for part in parts])
@@ -62,10 +62,10 @@ def test_animals_are_rendered_in_the_order_of_their_truth(prepared: Path) -> Non
 def test_other_formats_of_animals_are_other_scenes(tmp_path: Path) -> None:
     seen = set(sample_animals(1000, 3)["yaw"])
     for module in (animalfaces, stylized):
-        settings = module.Settings(size=16, train=100, validation=1, test=1)
+        settings = module.Settings(size=16, train=100, validation=1, test=1, calibration=1)
         module.prepare(settings, 3, tmp_path, 1, "prepare.other")
         truth = pd.read_parquet(tmp_path / "ground_truth.parquet")
-        assert not set(truth["yaw"]) & seen and len(truth) == 103
+        assert not set(truth["yaw"]) & seen and len(truth) == 104
         seen |= set(truth["yaw"])
         in_own_coat = (truth["coat"] == truth["species"]).mean()
         assert in_own_coat == (0 if module is stylized else 1)
@@ -144,7 +144,8 @@ def test_drawn_images_belong_to_their_codes(batch_size: int) -> None:
 
 
 def test_a_generated_data_set(held_out: ImageSet, tmp_path: Path) -> None:
-    counts, names = {"train": 9, "validation": 3, "test": 2}, ["cat", "dog", "2", "3", "4"]
+    counts = {"train": 9, "validation": 3, "test": 2, "calibration": 4}
+    names = ["cat", "dog", "2", "3", "4"]
     inputs, seen = input_images(held_out, 2, SOURCE.size(), 0, 1, None), set()
     data, encoded = tmp_path / "data", tmp_path / "encoded"
     write_generated(data, encoded, SOURCE, counts, {0: "cat", 1: "dog"}, inputs, seed=4)
@@ -156,7 +157,7 @@ def test_a_generated_data_set(held_out: ImageSet, tmp_path: Path) -> None:
         np.testing.assert_allclose(red, 63.75 * mean[:, 3], atol=1)
         assert images.truth["species"].tolist() == [names[label] for label in images.label]
         seen |= set(mean[:, 0].tolist())
-    assert len(seen) == 14  # no image is in two splits
+    assert len(seen) == 18  # no image is in two splits
     shown = ImageSet.load(data, "inputs")
     assert set(shown.label.tolist()) == {-1}
     assert np.array_equal(shown.pixels(slice(None)), inputs[0])

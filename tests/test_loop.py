@@ -229,6 +229,19 @@ def test_snapshots_and_the_best_state_are_kept_and_patience_runs_out(tmp_path: P
     assert objective.calls == 0
 
 
+def test_an_untrained_model_may_be_the_best(tmp_path: Path) -> None:
+    options = {"validate_every": 10, "validate_first": True}
+    for first, best in ((0.5, 0), (2.0, 10)):
+        folder = tmp_path / str(best)
+        model, result = train(folder, validate=scripted(first, 1.0, 3.0, 3.0), **options)
+        assert (result.best_step, result.history[0]) == (
+            best,
+            {"step": 0, "validation/error": first},
+        )
+        untrained = all(map(torch.equal, model.state_dict().values(), Net().state_dict().values()))
+        assert untrained == (best == 0)
+
+
 def test_what_is_not_finite(tmp_path: Path) -> None:
     def spoil(key: str) -> Callable[[dict[str, Tensor]], None]:
         return lambda scalars: scalars.update({key: scalars[key] * float("nan")})

@@ -231,11 +231,17 @@ def test_a_caption_is_drawn_and_reported_again(changed: Any, project: Path) -> N
         ("experiments/fig4/draw.py", {"draw-fig4"}),
         (
             "networks/alexnet.py",
-            {"train_network-alexnet", "measure-table1", "inspect"} | of("extract", *ALEXNET),
+            {"train_network-alexnet", "measure-calibration", "measure-table1", "inspect"}
+            | of("extract", *ALEXNET),
         ),
         (
             "networks/resnet50_stylized.py",
-            {"train_network-resnet50_stylized", "extract-resnet50_stylized-fc", "measure-fig6"},
+            {
+                "train_network-resnet50_stylized",
+                "extract-resnet50_stylized-fc",
+                "measure-fig6",
+                "measure-calibration",
+            },
         ),
         ("datasets/digits.py", {"prepare-digits", "draw_data-digits"}),
         ("storage.py", set()),

@@ -22,7 +22,7 @@ from pipeline.training.run import write_model
 ITEM, DATASET, DIMENSIONS, STEPS = "net-layer", "things", 6, [0, 40]
 SIZE = {"blocks": 2, "width": 8, "depth": 1}
 SETTINGS = TrainCinnSettings(
-    start="semantic", steps=4, batch_size=32, learning_rate=1e-3, validate_every=2, **SIZE
+    start="regression", steps=4, batch_size=32, learning_rate=1e-3, validate_every=2, **SIZE
 )
 FEATURES = paths.features(ITEM)
 
@@ -34,7 +34,7 @@ def write_inputs() -> None:
     plan |= {"rows": Rows(layers={ITEM: row}).model_dump(mode="json"), "related": {}}
     write_json(paths.plan("train_cinn", ITEM), plan)
     random = np.random.default_rng(0)
-    for split, count in (("train", 300), ("validation", 60)):
+    for split, count in (("train", 300), ("validation", 60), ("calibration", 50)):
         mean = random.standard_normal((count, DIMENSIONS), dtype=np.float32)
         for name, values in (("mean", mean), ("variance", np.full_like(mean, 1e-8))):
             write_npy(paths.posteriors(DATASET) / f"{split}-{name}.npy", values)

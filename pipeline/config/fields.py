@@ -31,6 +31,7 @@ __all__ = [
     "Name",
     "NonNegative",
     "NonNegativeInt",
+    "OptionalName",
     "Pixels",
     "Positive",
     "Section",
@@ -112,6 +113,13 @@ Name = Annotated[
     Must(
         "a name of lower-case letters, digits, '-' and '_'",
         lambda v: re.fullmatch(r"[a-z0-9][a-z0-9_-]*", v) is not None,
+    ),
+]
+OptionalName = Annotated[
+    str,
+    Must(
+        "a name of lower-case letters, digits, '-' and '_'",
+        lambda v: re.fullmatch(r"([a-z0-9][a-z0-9_-]*)?", v) is not None,
     ),
 ]
 Concept = Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pipeline.config.fields import Count, Folder, Folders, Must, Name, Section, Seed
+from pipeline.config.fields import Count, Folder, Folders, Must, Name, OptionalName, Section, Seed
 from pipeline.config.sentences import bad, unknown
 from pipeline.errors import PipelineError
 
@@ -63,14 +63,14 @@ class BaselineRow(Section):
 class ExperimentRow(Section):
     """What a figure or table is about.
 
-    `networks` are those of its layers. `evaluator` names the data set whose evaluator judges its
-    samples, where it has one.
+    Without a `dataset`, its layers are of several. `networks` are those of its layers. `evaluator`
+    names the data set whose evaluator judges its samples, where it has one.
     """
 
-    dataset: Name
+    dataset: OptionalName = ""
     networks: Annotated[tuple[Name, ...], Must("a list of rows of networks")] = ()
     layers: Annotated[tuple[Name, ...], Must("a list of rows of layers")] = ()
-    evaluator: Name | None = None
+    evaluator: OptionalName = ""
     baselines: Annotated[tuple[Name, ...], Must("a list of rows of baselines")] = ()
 
 
@@ -135,10 +135,14 @@ class Run(Section):
             self._same(("baselines", name), baseline.dataset, baseline.layer)
         for name, row in self.experiments.items():
             place = ("experiments", name)
-            self._known((*place, "dataset"), row.dataset, [*self.datasets, GENERATED])
+            if row.dataset:
+                self._known((*place, "dataset"), row.dataset, [*self.datasets, GENERATED])
             for key in row.layers:
                 self._known((*place, "layers"), key, self.layers, "row of layers")
-                self._same(place, row.dataset, key)
+                if row.dataset:
+                    self._same(place, row.dataset, key)
+            if not row.dataset and len({self.layers[key].dataset for key in row.layers}) < 2:
+                raise PipelineError(f"{FILE}: experiments.{name}.dataset is missing.")
             for key in row.baselines:
                 self._known((*place, "baselines"), key, self.baselines, "row of baselines")
 

@@ -210,10 +210,10 @@ class TrainSemanticSettings(Section):
 class TrainCinnSettings(Section):
     """The conditional INN t of a layer, one per checkpoint of its network."""
 
-    # semantic: the blocks of e come first, frozen. prediction: as semantic, and the other blocks
-    # also read a linear regression's prediction of z_bar. residual: t models the residual of that
-    # regression, without the blocks of e. random: t learns alone.
-    start: Literal["random", "semantic", "prediction", "residual"] = "random"
+    # semantic: the blocks of e come first, frozen. regression: as semantic, and t models the
+    # residual of a regression of their output on z. residual: t models the residual of a regression
+    # of z_bar on z, without the blocks of e. random: t learns alone.
+    start: Literal["random", "semantic", "regression", "residual"] = "random"
     steps: Count  # at most
     batch_size: Several
     learning_rate: Positive  # of AdamW
@@ -251,6 +251,7 @@ class GenerateSettings(Section):
 
     train: Several  # images to train t on
     validation: Several  # images that decide when to stop
+    calibration: Several  # images that recalibrate t
     test: Several  # images that are held out
     inputs: Several  # held-out animals that Fig. 6 shows to the classifiers, in each variant
     stimuli: Folder | None = None  # cue-conflict stimuli <shape><i>-<texture><j>.png; null: none

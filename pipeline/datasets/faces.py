@@ -19,9 +19,9 @@ from pipeline.storage import write_parquet
 
 __all__ = ["SPLITS", "Settings", "prepare"]
 
-SPLITS = ("train", "validation", "test", "reference", "unseen")
-"""`reference` holds the images that samples are compared with, `unseen` people whom no other split
-shows; nothing else sees either."""
+SPLITS = ("train", "validation", "test", "reference", "calibration", "unseen")
+"""`reference` holds the images that samples are compared with, `calibration` those that recalibrate
+t, `unseen` people whom no other split shows; nothing else sees any of them."""
 
 
 class Settings(Section):
@@ -38,6 +38,7 @@ class Settings(Section):
     validation: Count  # images that decide when to stop
     test: Count  # images that reports are measured on
     reference: Count  # images that samples are compared with
+    calibration: Count  # images that recalibrate t
     unseen: NonNegativeInt  # images of people whom no other split shows
 
     def check(self, file: str, where: tuple[str, ...]) -> None:

@@ -18,7 +18,7 @@ from pipeline.errors import PipelineError
 
 __all__ = ["SHARES", "Settings", "prepare", "split_classes"]
 
-SHARES = {"train": 0.8, "validation": 0.08, "test": 0.08, "reference": 0.04}
+SHARES = {"train": 0.76, "validation": 0.08, "test": 0.08, "reference": 0.04, "calibration": 0.04}
 """The part of all images that each split gets by default."""
 
 
@@ -27,10 +27,11 @@ class Settings(Section):
 
     size: Pixels = 64  # height and width of an image
     min_side: Count = 32  # shorter side of the smallest photograph that is used
-    train: Count | None = None  # images to train on; null: 80 % of all
+    train: Count | None = None  # images to train on; null: 76 % of all
     validation: Count | None = None  # images that decide when to stop; null: 8 %
     test: Count | None = None  # images that reports are measured on; null: 8 %
     reference: Count | None = None  # images that samples are compared with; null: 4 %
+    calibration: Count | None = None  # images that recalibrate t; null: 4 %
 
 
 def prepare(
@@ -72,14 +73,14 @@ def split_classes(
 
     asked: the images of each split of SHARES, or None for its share. A class keeps at least one
     image to train on, so that a class of one image is in no other split. Where sources keep images
-    for testing, test and reference are drawn from these alone. The result has a column split; rows
-    of a split are in random order. Raises PipelineError if there are too few images.
+    for testing, test, reference and calibration are drawn from these alone. The result has a column
+    split; rows of a split are in random order. Raises PipelineError if there are too few images.
     """
     held_out = images["held_out"].to_numpy()
     rest = np.flatnonzero(~held_out)
     if held_out.any():
         tested = np.flatnonzero(held_out)
-        counts = _counts(asked, ("test", "reference"), len(tested))
+        counts = _counts(asked, ("test", "reference", "calibration"), len(tested))
         rows, _ = _spread(images, tested, counts, 0, rng, section)
         counts = _counts(asked, ("train", "validation"), len(rest))
     else:

@@ -10,8 +10,8 @@ from pipeline.storage import read_parquet
 
 __all__ = ["SPLITS", "data_files", "load_split"]
 
-SPLITS = ("train", "validation", "test")
-"""Splits that every data set has."""
+SPLITS = ("train", "validation", "test", "calibration")
+"""Splits that every data set has; `calibration` recalibrates t, and nothing else sees it."""
 
 
 def load_split(folder: Path, split: str) -> ColorDigits | ImageSet:

@@ -17,6 +17,7 @@ class Settings(animals.Settings):
     """Images of animals whose coats say nothing about their species."""
 
     reference: Count = 1  # unused: no distance is measured on these images
+    calibration: Count = 1  # unused: no t is trained on these images
 
 
 def prepare(settings: Settings, seed: int, folder: Path, threads: int, section: str) -> None:

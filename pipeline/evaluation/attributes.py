@@ -14,7 +14,7 @@ from pipeline.evaluation.quality import attribute_quality
 from pipeline.models.evaluator import Evaluator
 from pipeline.runtime.parallel import run_in_threads
 
-__all__ = ["BLUR", "held_out_quality", "predict_attributes"]
+__all__ = ["BLUR", "held_out_quality", "predict_attributes", "predict_scores"]
 
 BLUR = 0.02
 """Standard deviation of the blur of `held_out_quality`, as a share of the image size."""
@@ -61,6 +61,39 @@ def predict_attributes(
     return result | {
         name: np.array(classes)[codes[name]] for name, classes in evaluator.classes.items()
     }
+
+
+def predict_scores(
+    evaluator: Evaluator, pixels: np.ndarray, *, batch_size: int = 250
+) -> dict[str, np.ndarray]:
+    """One real number (R,) for each factor of images (R, size, size, 3) uint8.
+
+    Numbers in their units; for something that is true or false, the log-odds; for more classes, the
+    log-odds of each, named <factor>=<class>.
+    """
+    device = next(evaluator.parameters()).device
+    outputs: dict[int, tuple[dict[str, torch.Tensor], torch.Tensor]] = {}
+
+    @torch.no_grad()
+    def predict(first: int) -> None:
+        part = np.ascontiguousarray(pixels[first : first + batch_size])
+        outputs[first] = evaluator(to_images(torch.from_numpy(part).to(device)))
+
+    run_in_threads(predict, range(0, len(pixels), batch_size))
+    parts = [outputs[first] for first in sorted(outputs)]
+    numbers = torch.cat([values for _, values in parts]) * evaluator.scale + evaluator.mean
+    result = dict(zip(evaluator.numbers, numbers.T.cpu().numpy(), strict=True))
+    for name, classes in evaluator.classes.items():
+        logits = torch.cat([found[name] for found, _ in parts])
+        others = ~torch.eye(len(classes), dtype=torch.bool, device=device)
+        rest = torch.where(others, logits[:, None], -torch.inf).logsumexp(2)
+        log_odds = logits - rest
+        odds = dict(zip(classes, log_odds.T.cpu().numpy(), strict=True))
+        if set(classes) == {False, True}:
+            result[name] = odds[True]
+        else:
+            result |= {f"{name}={value}": values for value, values in odds.items()}
+    return result
 
 
 def held_out_quality(evaluator: Evaluator, data: ImageSet) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def check_evaluator(config: Config, experiment: str) -> str:
     """The data set whose evaluator an experiment uses; PipelineError if there is none."""
     evaluator = config.run.experiments[experiment].evaluator
     known, where = config.sections["train_evaluator"], ("experiments", experiment, "evaluator")
-    if evaluator is None:
+    if not evaluator:
         raise PipelineError(f"{FILE}: {dotted(*where)} is missing; choose from {', '.join(known)}.")
     if evaluator not in known:
         raise unknown(FILE, where, evaluator, known, "evaluator")

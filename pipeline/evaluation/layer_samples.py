@@ -55,7 +55,7 @@ def measure_layers(
     test = ImageSet.load(paths.prepared(dataset), "test")
     rows = test.first(settings.inputs, f"experiments.{task.item}.inputs")
     autoencoder = load_autoencoder(paths.autoencoder(dataset)).to(device)
-    evaluator = load_evaluator(paths.evaluator(str(experiment.evaluator))).to(device)
+    evaluator = load_evaluator(paths.evaluator(experiment.evaluator)).to(device)
     names = dict.fromkeys(row.network for row in layers.values())
     networks = {name: load_network(paths.network(name), device) for name in names}
     mean, _ = load_posterior(paths.posteriors(dataset), "test")

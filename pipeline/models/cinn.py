@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from pipeline import paths
 from pipeline.models.embedding import build_embedding
@@ -27,30 +26,34 @@ def build_cinn(
     depth: int,
     base: Mapping[str, int] | None = None,
     predict: bool = False,
+    expect: bool = False,
     dropout: float = 0.0,
     seed: int = 0,
-    z: Tensor | None = None,
-    z_bar: Tensor | None = None,
 ) -> ConditionalINN:
     """Build t for z_bar of `features` dimensions and representations z of `shape`.
 
     `embedding` is the width of H(z); `base` has blocks, width and depth of unconditional blocks
-    applied first, whose weights the caller loads. With `predict`, the conditional blocks also read
-    a linear prediction of z_bar, and, without `base`, start from its residual. All other weights
-    are a pure function of `seed`. Given z (R, *shape) of the training images, H standardises by
-    their statistics; given z_bar (R, features) as well, the prediction is fitted to both.
+    applied first, whose weights the caller loads. With `predict` and `expect`, t has the prediction
+    and the expectation of `ConditionalINN`. All other weights are a pure function of `seed`. H's
+    standardisation and the regressions are not fitted yet.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # H draws its weights from the global random state
         h = build_embedding(shape, embedding)
     prediction = LinearPrediction(shape, features) if predict else None
-    if z is not None:
-        h.standardize.fit(z)
-        if prediction is not None and z_bar is not None:
-            prediction.fit(z, z_bar)
+    expectation = LinearPrediction(shape, features, more=features) if expect else None
     fixed = None if base is None else InvertibleNetwork(features, **base)
     return ConditionalINN(
-        features, h, blocks, width, depth, dropout, seed, base=fixed, prediction=prediction
+        features,
+        h,
+        blocks,
+        width,
+        depth,
+        dropout,
+        seed,
+        base=fixed,
+        prediction=prediction,
+        expectation=expectation,
     )
 
 

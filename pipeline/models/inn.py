@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from pipeline.errors import PipelineError
 from pipeline.models.loading import with_weights
 from pipeline.models.norm import ActNorm
+from pipeline.models.recalibration import Recalibration
 from pipeline.models.regression import LinearPrediction
 from pipeline.storage import read_json
 
@@ -25,12 +26,16 @@ __all__ = [
     "ConditionalINN",
     "Coupling",
     "InvertibleNetwork",
+    "Regressed",
     "SemanticINN",
     "Shuffle",
     "load_semantic",
 ]
 
 SLOPE = 0.01  # of the LeakyReLUs inside s and t
+
+Regressed = tuple[Tensor | None, Tensor | None]
+"""What regressions on z tell t: a guess that its blocks read, and what it subtracts first."""
 
 
 class Shuffle(nn.Module):
@@ -274,9 +279,14 @@ class ConditionalINN(nn.Module):
         dropout: share of the embedded condition dropped during training.
         seed: of the initial weights of the conditional blocks.
         base: pretrained unconditional blocks, applied first and frozen.
-        prediction: predicts z_bar from z. The conditional blocks read it along with H(z): mapped
-            by `base`, or, without `base`, unchanged; then it is also subtracted from z_bar first,
-            and the residual divided by `prediction.scale`.
+        prediction: regression of z_bar on z. Mapped by `base`, if there is one, it is a guess that
+            the conditional blocks read along with H(z).
+        expectation: regression, on z and on the guess, of what `base` makes of z_bar; needs both.
+
+    From what `base` makes of z_bar, the expectation is subtracted, or without `base` the
+    prediction, and the residual is divided by its standard deviation: what a regression knows of
+    z_bar, the conditional blocks need not learn. Last comes `recalibration`, which is the identity
+    until it is fitted to held-out images.
     """
 
     def __init__(
@@ -290,29 +300,37 @@ class ConditionalINN(nn.Module):
         seed: int = 0,
         base: InvertibleNetwork | None = None,
         prediction: LinearPrediction | None = None,
+        expectation: LinearPrediction | None = None,
     ) -> None:
         super().__init__()
         self.features = features
         self.base = None if base is None else base.requires_grad_(False)
         self.embedding = embedding
         self.prediction = prediction
+        self.expectation = expectation
         self.dropout = dropout
         condition_features = int(embedding.features_out)  # type: ignore[arg-type]  # every H has it
         if prediction is not None:
             condition_features += features
         self.network = InvertibleNetwork(features, blocks, width, depth, condition_features, seed)
+        self.recalibration = Recalibration(features)
 
-    def forward(self, z_bar: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Map z_bar (batch, features) given z (batch or 1, ...) to (v, log_det (batch,))."""
-        if self.base is not None:
-            value, log_det = self.base(z_bar)
-        elif self.prediction is not None:
-            value = (z_bar - self.prediction(z)) / self.prediction.scale
-            log_det = -self.prediction.scale.log().sum()
-        else:
-            value, log_det = z_bar, z_bar.new_zeros(())
-        v, rest = self.network(value, self.condition(z))
-        return v, log_det + rest
+    def forward(
+        self, z_bar: Tensor, z: Tensor, regressed: Regressed | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Map z_bar (batch, features) given z (batch or 1, ...) to (v, log_det (batch,)).
+
+        `regressed` takes the place of `regress` of z: for images that the regressions were fitted
+        to, it holds what fits without them give.
+        """
+        guess, expected = self.regress(z) if regressed is None else regressed
+        value, log_det = self.unconditional(z_bar)
+        if expected is not None:
+            value = (value - expected) / self._scale()
+            log_det = log_det - self._scale().log().sum()
+        v, rest = self.network(value, self._condition(z, guess))
+        v, last = self.recalibration(v)
+        return v, log_det + rest + last
 
     def inverse(self, v: Tensor, z: Tensor) -> Tensor:
         """Map v (batch, features) given z (rows, ...) to z_bar of the same shape.
@@ -320,23 +338,38 @@ class ConditionalINN(nn.Module):
         The batch is a multiple of the rows: each z conditions as many consecutive v.
         """
         each = len(v) // len(z)
-        value = self.network.inverse(v, self.condition(z).repeat_interleave(each, 0))
-        if self.base is not None:
-            return self.base.inverse(value)
-        if self.prediction is not None:
-            predicted = self.prediction(z).repeat_interleave(each, 0)
-            return value * self.prediction.scale + predicted
-        return value
+        guess, expected = self.regress(z)
+        condition = self._condition(z, guess).repeat_interleave(each, 0)
+        value = self.network.inverse(self.recalibration.inverse(v), condition)
+        if expected is not None:
+            value = value * self._scale() + expected.repeat_interleave(each, 0)
+        return value if self.base is None else self.base.inverse(value)
 
-    def condition(self, z: Tensor) -> Tensor:
-        """The condition of every coupling net, given z (batch, ...): (batch, features)."""
-        h = F.dropout(self.embedding(z), self.dropout, self.training)
+    def unconditional(self, z_bar: Tensor) -> tuple[Tensor, Tensor]:
+        """What the unconditional blocks make of z_bar (batch, features), and their log_det."""
+        if self.base is None:
+            return z_bar, z_bar.new_zeros(len(z_bar))
+        return self.base(z_bar)
+
+    def regress(self, z: Tensor) -> Regressed:
+        """The guess and the expectation from z (batch, ...): (batch, features), or None."""
         if self.prediction is None:
-            return h
-        predicted = self.prediction(z)
-        if self.base is not None:
-            predicted, _ = self.base(predicted)
-        return torch.cat([h, predicted], 1)
+            return None, None
+        guess = self.prediction(z)
+        if self.base is None:
+            return guess, guess
+        guess, _ = self.base(guess)
+        return guess, None if self.expectation is None else self.expectation(z, guess)
+
+    def _scale(self) -> Tensor:
+        regression = self.prediction if self.expectation is None else self.expectation
+        assert regression is not None
+        return regression.scale
+
+    def _condition(self, z: Tensor, guess: Tensor | None) -> Tensor:
+        """The condition of every coupling net."""
+        h = F.dropout(self.embedding(z), self.dropout, self.training)
+        return h if guess is None else torch.cat([h, guess], 1)
 
 
 def _uniform(

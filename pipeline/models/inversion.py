@@ -77,7 +77,7 @@ class InversionDecoder(nn.Module):
             inputs = torch.cat(
                 [self.standardize(part.to(device).float().flatten(1)) for part in z.split(2000)]
             )
-            weight, bias = ridge_regression(inputs, z_bar.to(device).float())
+            weight, bias, _ = ridge_regression(inputs, z_bar.to(device).float())
             self.linear.weight.copy_(weight)
             self.linear.bias.copy_(bias)
 

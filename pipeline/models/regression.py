@@ -15,7 +15,8 @@ from pipeline.models.norm import Standardize
 __all__ = ["LinearPrediction", "ridge_regression"]
 
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
-HELD_OUT = 10  # every tenth image selects the penalty
+FOLDS = 5  # parts of the images; what is predicted for one comes from a fit to the others
+RUNS = 50  # runs of consecutive images that the parts are made of
 POSITIONS, INPUTS = 5, 4000
 """Spatial z are pooled to at least 5 x 5 positions, and to more while the regression has at most
 4000 inputs: its cost is cubic in them."""
@@ -24,70 +25,86 @@ ROWS = 4000
 
 
 class LinearPrediction(nn.Module):
-    """The least-squares prediction of z_bar (B, features) from z (B, *shape).
+    """The least-squares prediction of (B, features) numbers of an image from its z (B, *shape).
 
     Spatial z are average-pooled first, to 5 x 5 positions, or to more if they have few channels.
-    `scale` (features,) is the standard deviation of the residual. The prediction is 0 and the scale
-    1 until `fit` is called; both are in the state dict and never trained by gradient.
+    It may read `more` further numbers (B, more). `scale` (features,) is the standard deviation of
+    the residual of images that a fit has not seen. The prediction is 0 and the scale 1 until `fit`
+    is called; both are in the state dict and never trained by gradient.
     """
 
-    def __init__(self, shape: Sequence[int], features: int) -> None:
+    def __init__(self, shape: Sequence[int], features: int, more: int = 0) -> None:
         super().__init__()
         most = max(POSITIONS, isqrt(INPUTS // shape[0]))
         self.positions = tuple(min(side, most) for side in shape[1:])
         inputs = shape[0]
         for side in self.positions:
             inputs *= side
-        self.standardize = Standardize(inputs)
-        self.linear = nn.Linear(inputs, features).requires_grad_(False)
+        self.standardize = Standardize(inputs + more)
+        self.linear = nn.Linear(inputs + more, features).requires_grad_(False)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
         self.register_buffer("scale", torch.ones(features))
         self.scale: Tensor
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Predict z_bar (B, features) from z (B, *shape)."""
-        return self.linear(self.standardize(self._flat(z)))
+    def forward(self, z: Tensor, more: Tensor | None = None) -> Tensor:
+        """Predict (B, features) from z (B, *shape) and the further numbers, if it reads any."""
+        return self.linear(self.standardize(self._inputs(z, more)))
 
-    def fit(self, z: Tensor, z_bar: Tensor) -> None:
-        """Fit to z (R, *shape) and z_bar (R, features) of the same images."""
+    def fit(self, z: Tensor, targets: Tensor, more: Tensor | None = None) -> Tensor:
+        """Fit to z (R, *shape), `more` and targets (R, features) of the same images.
+
+        Returns predictions (R, features) out of fold: each image's by a fit to other images. What
+        learns from predictions of these images takes those, for they err as on new images.
+        """
         inputs = torch.empty(len(z), self.linear.in_features)
-        for rows, part in zip(inputs.split(ROWS), z.split(ROWS), strict=True):
-            rows.copy_(self._flat(part))
+        for rows in torch.arange(len(z)).split(ROWS):
+            inputs[rows] = self._inputs(z[rows], None if more is None else more[rows])
         self.standardize.fit(inputs)
         for part in inputs.split(ROWS):  # in place: these are gigabytes
             part.copy_(self.standardize(part))
-        weight, bias = ridge_regression(inputs, z_bar.float())
+        weight, bias, predicted = ridge_regression(inputs, targets.float())
         self.linear.weight.copy_(weight)
         self.linear.bias.copy_(bias)
-        left = z_bar - self.linear(inputs)
-        self.scale.copy_(left.square().mean(0).sqrt().clamp_min(1e-4))
+        self.scale.copy_((targets - predicted).square().mean(0).sqrt().clamp_min(1e-4))
+        return predicted
 
-    def _flat(self, z: Tensor) -> Tensor:
+    def _inputs(self, z: Tensor, more: Tensor | None) -> Tensor:
         if len(self.positions) == 2:
             z = F.adaptive_avg_pool2d(z.float(), self.positions)
-        return z.float().flatten(1)
+        flat = z.float().flatten(1)
+        return flat if more is None else torch.cat([flat, more], 1)
 
 
-def ridge_regression(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Ridge regression of targets (R, N) on inputs (R, F): weight (N, F) and bias (N,).
+def ridge_regression(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Ridge regression of targets (R, N) on inputs (R, F): weight (N, F), bias (N,), predictions.
 
-    The penalty is R times the value of PENALTIES that predicts every tenth row best from the other
-    rows; the final fit uses all rows.
+    The fit uses all rows; the predictions (R, N) of each fifth of the rows are those of a fit to
+    the others. The penalty is R times the value of PENALTIES that predicts one fifth best. Fewer
+    than 50 rows are predicted by the mean of the others.
     """
-    held_out = slice(None, None, HELD_OUT)
     origin = (inputs.mean(0), targets.mean(0))  # float32 sums products precisely near it
-    every = _Normal.sum_up(inputs, targets, origin)
-    best, penalty = torch.inf, PENALTIES[-1]
-    if len(inputs) > HELD_OUT:
-        seen = every.without(_Normal.sum_up(inputs[held_out], targets[held_out], origin))
-        for candidate in PENALTIES:
-            weight, bias = seen.solve(candidate)
-            predicted = inputs[held_out] @ weight.T + bias
-            error = (predicted - targets[held_out]).square().mean().item()
-            if error < best:
-                best, penalty = error, candidate
-    return every.solve(penalty)
+    if len(inputs) < RUNS:
+        others = (targets.sum(0) - targets) / max(1, len(targets) - 1)
+        return torch.zeros(targets.shape[1], inputs.shape[1]), origin[1], others
+    # Runs of rows: neighbours may show the same thing, as colourings of one digit do.
+    run = torch.arange(len(inputs)) * RUNS // len(inputs)
+    folds = [torch.nonzero(run % FOLDS == fold)[:, 0] for fold in range(FOLDS)]
+    parts = [_Normal.sum_up(inputs[fold], targets[fold], origin) for fold in folds]
+    every = sum(parts[1:], parts[0])
+
+    def predict(fold: int, penalty: float) -> Tensor:
+        weight, bias = (every - parts[fold]).solve(penalty)
+        return inputs[folds[fold]] @ weight.T + bias
+
+    trials = {penalty: predict(0, penalty) for penalty in PENALTIES}
+    known = targets[folds[0]]
+    penalty = min(trials, key=lambda some: float((trials[some] - known).square().mean()))
+    predicted = torch.empty_like(targets)
+    predicted[folds[0]] = trials[penalty]
+    for fold in range(1, FOLDS):
+        predicted[folds[fold]] = predict(fold, penalty)
+    return *every.solve(penalty), predicted
 
 
 @dataclass(frozen=True)
@@ -116,15 +133,22 @@ class _Normal:
                 total += part
         return cls(origin, len(inputs), *sums)
 
-    def without(self, part: _Normal) -> _Normal:
+    def __add__(self, other: _Normal) -> _Normal:
+        """The equations of the rows of both."""
+        return self._combine(other, 1)
+
+    def __sub__(self, part: _Normal) -> _Normal:
         """The equations of the rows not in `part`."""
+        return self._combine(part, -1)
+
+    def _combine(self, other: _Normal, sign: int) -> _Normal:
         return _Normal(
             self.origin,
-            self.count - part.count,
-            self.inputs - part.inputs,
-            self.targets - part.targets,
-            self.gram - part.gram,
-            self.moment - part.moment,
+            self.count + sign * other.count,
+            self.inputs + sign * other.inputs,
+            self.targets + sign * other.targets,
+            self.gram + sign * other.gram,
+            self.moment + sign * other.moment,
         )
 
     def solve(self, penalty: float) -> tuple[Tensor, Tensor]:

@@ -24,28 +24,33 @@ def train_cinn(task: Task[TrainCinnSettings], device: torch.device) -> None:
     """Train the conditional INNs t of a layer, one per checkpoint of its network."""
     dataset, features = task.rows.layers[task.item].dataset, paths.features(task.item)
     encoded, semantic = paths.posteriors(dataset), paths.semantic(dataset)
-    steps, splits = read_json(features / "config.json")["steps"], ("train", "validation")
+    steps, splits = (
+        read_json(features / "config.json")["steps"],
+        ("train", "validation", "calibration"),
+    )
     inputs = [semantic / "model.safetensors", *posterior_files(encoded, *splits)]
     inputs += [representations_file(features, step, split) for split in splits for step in steps]
     with TrainingRun.open(task, device, inputs) as run:
-        posterior, held_out = (load_posterior(encoded, split) for split in splits)
+        posterior, held_out, unused = (load_posterior(encoded, split) for split in splits)
         e, size = load_semantic(semantic), read_json(semantic / "config.json")
         base = {name: size[name] for name in ("blocks", "width", "depth")}
         calibration = []
         with new_folder(paths.cinn(task.item)) as folder:
             for step in steps:
                 file = paths.checkpoint_file(folder, step)
-                z, held_out_z = (load_representations(features, step, split) for split in splits)
-                t, config = start_conditional_inn(
+                z, held_out_z, unused_z = (
+                    load_representations(features, step, split) for split in splits
+                )
+                t, config, regressed = start_conditional_inn(
                     posterior, z, e, base, task.settings, seed=task.seed
                 )
-                t = t.to(device)
-                result = train_conditional_inn(
-                    t, posterior, z, held_out, held_out_z, task.settings, run.part(file.stem)
-                )
+                t, data = t.to(device), (posterior, z, held_out, held_out_z)
+                part = run.part(file.stem)
+                result = train_conditional_inn(t, *data, task.settings, part, regressed)
                 v, loss = recover_invariances(t, held_out, held_out_z, device)
                 summary = {"step": step, "best_step": result.best_step, "loss": float(loss.mean())}
                 calibration.append(summary | calibrate(v.cpu().numpy()))
+                t.recalibration.fit(recover_invariances(t, unused, unused_z, device)[0])
                 write_safetensors(file, t.state_dict())
             write_json(folder / "config.json", {"model": config, "steps": steps})
             write_json(folder / "calibration.json", calibration)

@@ -81,6 +81,7 @@ def fit(
     save_every_seconds: float = 30,
     validate: Callable[[Model], Mapping[str, float]] | None = None,
     validate_every: int = 0,
+    validate_first: bool = False,
     keep_best: str | None = None,
     patience: int | None = None,
     schedule: Callable[[int], float] | None = None,
@@ -108,6 +109,7 @@ def fit(
         validate: `validate(model)` returns scalars; called in eval mode, without gradients, and
             with the same random numbers each time.
         validate_every: steps between two validations; the last step is always validated.
+        validate_first: validate the untrained model, too: it may be the best.
         keep_best: the validation scalar to minimise; the model ends in its best state.
         patience: number of validations without a new best after which training stops.
         schedule: maps a step's index, from 0, to a factor of the learning rate.
@@ -176,6 +178,13 @@ def fit(
         log.start(steps, step, history)
     if step == 0 and 0 in snapshot_steps:
         snapshots[0] = _copy(model)
+    if step == 0 and validate_first and validate is not None:
+        result = fabric.broadcast(_validated(model, validate, seed, fabric.device))
+        if not all(map(math.isfinite, result.values())):
+            raise _diverged(run.name, result, step)
+        history.append({"step": 0} | {f"validation/{k}": rounded(v) for k, v in result.items()})
+        if keep_best is not None:
+            best, best_state = result[keep_best], _copy(model)
     saved, pause = time.monotonic(), save_every_seconds
     model.train()
     try:

@@ -68,7 +68,7 @@ def measure(
         )
     rows = torch.from_numpy(known[: settings.inputs])
     autoencoder = load_autoencoder(paths.autoencoder(row.dataset)).to(device)
-    evaluator = load_evaluator(paths.evaluator(str(row.evaluator))).to(device)
+    evaluator = load_evaluator(paths.evaluator(row.evaluator)).to(device)
     truth = species[rows.numpy()]
 
     clean = test.images(rows)

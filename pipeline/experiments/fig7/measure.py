@@ -59,7 +59,7 @@ def measure(
     e = load_semantic(paths.semantic(dataset)).to(device)
     attributes = tuple(name for name in e.factors if name != "residual")
     everyone = attribute_values(test.truth, attributes, f"the test images of {dataset}")
-    reader = str(row.evaluator)
+    reader = row.evaluator
     evaluator = load_evaluator(paths.evaluator(reader)).to(device)
     for name in attributes:
         if name not in evaluator.classes:

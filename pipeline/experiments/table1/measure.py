@@ -61,7 +61,7 @@ def measure(
     shown = torch.from_numpy(varied_rows(truth, ["species"], settings.examples))
     distances = ImageDistances(extractor, real.pixels(real.first(settings.inputs, setting)))
 
-    evaluator = load_evaluator(paths.evaluator(str(row.evaluator))).to(device)
+    evaluator = load_evaluator(paths.evaluator(row.evaluator)).to(device)
     species = test.truth["species"].to_numpy(str)[rows]
 
     def shows_its_species(images: np.ndarray) -> float:

@@ -1,0 +1,1 @@
+"""Calibration of every t: coverage, ranks of named factors, information per layer."""

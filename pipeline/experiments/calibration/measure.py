@@ -1,0 +1,147 @@
+"""Arrays and numbers of the calibration of every t, on test images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline import paths
+from pipeline.config.rows import LayerRow
+from pipeline.datasets.features import load_posterior, load_representations
+from pipeline.evaluation.attributes import predict_scores
+from pipeline.evaluation.coverage import ranks, regions
+from pipeline.evaluation.likelihood import cinn_loss
+from pipeline.evaluation.sampling import conditional_samples, decode_images
+from pipeline.experiments.calibration.summary import (
+    RANKED,
+    explained_share,
+    summarise_calibration,
+)
+from pipeline.models.cinn import load_cinn
+from pipeline.models.evaluator import load_evaluator
+from pipeline.models.image_autoencoder import load_autoencoder
+from pipeline.models.inn import ConditionalINN
+from pipeline.models.regression import LinearPrediction
+from pipeline.storage import read_json
+
+if TYPE_CHECKING:
+    from pipeline.experiments.calibration.report import CalibrationSettings
+    from pipeline.task import Task
+
+__all__ = ["measure"]
+
+BATCH = 1000
+
+
+def measure(
+    task: Task[CalibrationSettings], device: torch.device
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Regions, log-likelihoods and ranks of test images, and `summarise_calibration` of them.
+
+    Arrays, of each layer and all C checkpoints of its network: `<layer>_regions` (C, R) and
+    `<layer>_regions_before` recalibration, `<layer>_nats` (C, R), log p(z_bar given z) up to a
+    constant; and of the last checkpoint `<layer>_ranks_<factor>` (S,).
+    """
+    settings, experiment = task.settings, task.rows.experiment
+    assert experiment is not None
+    arrays: dict[str, np.ndarray] = {}
+    explained: dict[str, dict[str, float]] = {}
+    for key in experiment.layers:
+        layer = task.rows.layers[key]
+        mean, variance = load_posterior(paths.posteriors(layer.dataset), "test")
+        # Layers of a data set share the draws: they are compared image by image.
+        generator = torch.Generator().manual_seed(task.seed)
+        z_bar = mean + variance.sqrt() * torch.randn(mean.shape, generator=generator)
+        found = []
+        for step in read_json(paths.cinn(key) / "config.json")["steps"]:
+            t = load_cinn(paths.cinn(key), step).to(device)
+            z = load_representations(paths.features(key), step, "test")
+            found.append(_held_out(t, z_bar, z, device))
+        names = ("regions_before", "regions", "nats")
+        for name, part in zip(names, zip(*found, strict=True), strict=True):
+            arrays[f"{key}_{name}"] = np.stack(part).astype(np.float32)
+        train_z = load_representations(paths.features(key), step, "train")
+        train, _ = load_posterior(paths.posteriors(layer.dataset), "train")
+        v = torch.randn(settings.mean_samples, *z_bar.shape, generator=generator)
+        explained[key] = {
+            "t": _by_t(t, z_bar, z, v),
+            "regression": _by_regression(t, z_bar, z, train, train_z),
+        }
+        if (layer.network, layer.dataset) in RANKED:
+            rows = slice(settings.ranked_inputs)
+            v = torch.randn(
+                len(z[rows]), settings.ranked_samples, mean.shape[1], generator=generator
+            )
+            for name, place in _ranks(t, layer, z_bar[rows], z[rows], v, task.seed).items():
+                arrays[f"{key}_ranks_{name}"] = place
+    layers = {key: task.rows.layers[key] for key in experiment.layers}
+    chains = {key: f"{row.network}, {row.dataset}" for key, row in layers.items()}
+    numbers = summarise_calibration(
+        arrays, chains, explained, samples=settings.ranked_samples, seed=task.seed
+    )
+    return arrays, numbers | {"scale": task.scale, "seed": task.seed}
+
+
+@torch.no_grad()
+def _held_out(
+    t: ConditionalINN, z_bar: Tensor, z: Tensor, device: torch.device
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Regions before and after recalibration, and log-likelihoods, of images (R,) each."""
+    before, after, nats = [], [], []
+    for rows in torch.arange(len(z)).split(BATCH):
+        v, log_det = t(z_bar[rows].to(device), z[rows].to(device).float())
+        before.append(regions(t.recalibration.inverse(v).cpu().numpy()))
+        after.append(regions(v.cpu().numpy()))
+        nats.append(-cinn_loss(v, log_det).cpu().numpy())
+    return np.concatenate(before), np.concatenate(after), np.concatenate(nats)
+
+
+def _by_t(t: ConditionalINN, z_bar: Tensor, z: Tensor, v: Tensor) -> float:
+    """Share of the variance of z_bar (R, N) that t's mean over samples v (S, R, N) explains."""
+    z = z.float()
+    samples = torch.stack([conditional_samples(t, z, one).cpu() for one in v])
+    return explained_share(z_bar.numpy(), samples.mean(0).numpy(), samples.var(0).numpy(), len(v))
+
+
+def _by_regression(
+    t: ConditionalINN, z_bar: Tensor, z: Tensor, train: Tensor, train_z: Tensor
+) -> float:
+    """Share of the variance of z_bar that a ridge regression on z explains: t's own, if it has one.
+
+    train (M, N) and train_z: posterior means and representations of training images.
+    """
+    prediction = t.prediction
+    if prediction is None:
+        prediction = LinearPrediction(train_z.shape[1:], train.shape[1])
+        prediction.fit(train_z, train)
+    device = prediction.scale.device
+    with torch.no_grad():
+        predicted = torch.cat([prediction(part.to(device)).cpu() for part in z.split(BATCH)])
+    return explained_share(z_bar.numpy(), predicted.numpy())
+
+
+def _ranks(
+    t: ConditionalINN, layer: LayerRow, z_bar: Tensor, z: Tensor, v: Tensor, seed: int
+) -> dict[str, np.ndarray]:
+    """Ranks (R,) of what the evaluator predicts of D(z_bar) among samples with v (R, S, N)."""
+    device = next(t.parameters()).device
+    autoencoder = load_autoencoder(paths.autoencoder(layer.dataset)).to(device)
+    evaluator = load_evaluator(paths.evaluator(layer.dataset)).to(device)
+    own = predict_scores(evaluator, decode_images(autoencoder, z_bar.to(device)))
+    drawn: dict[str, list[np.ndarray]] = {name: [] for name in own}
+    for one, some in zip(z.float(), v, strict=True):
+        samples = _samples(t, one, some)
+        for name, scores in predict_scores(evaluator, decode_images(autoencoder, samples)).items():
+            drawn[name].append(scores)
+    rng = np.random.default_rng(seed)
+    return {name: ranks(own[name], np.stack(drawn[name]), rng) for name in own}
+
+
+@torch.no_grad()
+def _samples(t: ConditionalINN, z: Tensor, v: Tensor) -> Tensor:
+    """Samples (S, N) of one z (...) with v (S, N)."""
+    device = next(t.parameters()).device
+    return t.inverse(v.to(device), z[None].to(device))
