@@ -20,6 +20,7 @@ from pipeline.cost import WALL, cost_key
 from pipeline.experiments import reports
 from pipeline.models.inn import load_semantic
 from pipeline.modules import PLUMBING, imported_modules
+from pipeline.reporting.claim import DECIDED
 from pipeline.validation.loading import load_config
 
 pytestmark = pytest.mark.slow
@@ -53,7 +54,7 @@ def test_every_claim_has_a_verdict(smoke: Project) -> None:
     claims = [claim.id for experiment in reports().values() for claim in experiment.claims]
     assert [row["id"] for row in rows] == claims and len(claims) > 20
     for row in rows:
-        assert isinstance(row["holds"], bool) or row["value"] is None
+        assert DECIDED[row["verdict"]] is row["holds"]
         assert row["scale"] == "smoke"
 
 

@@ -29,10 +29,10 @@ def test_changes_run_what_depends_on_them(smoke: Project) -> None:
         for file, addition in code.items():
             text = (smoke.folder / file).read_text()
             (smoke.folder / file).write_text(text + addition)
-        change(smoke.folder, SMOKE, f"{T}.steps", 9)
+        change(smoke.folder, SMOKE, f"{T}.width", 24)
         change(smoke.folder, "params.yaml", "layers.alexnet-new", row)
         diff = json.loads(smoke.dvc("params", "diff", "--json"))
-        assert diff[SMOKE][f"{T}.steps"]["new"] == 9
+        assert diff[SMOKE][f"{T}.width"]["new"] == 24
         assert smoke.ran("repro", "plan") == ["plan"]
         new = ["extract@alexnet-new", "train_cinn@alexnet-new"]
         own = ["train_cinn@squeezenet-fire8", "measure-fig5"]

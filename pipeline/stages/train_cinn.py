@@ -47,10 +47,10 @@ def train_cinn(task: Task[TrainCinnSettings], device: torch.device) -> None:
                 t, data = t.to(device), (posterior, z, held_out, held_out_z)
                 part = run.part(file.stem)
                 result = train_conditional_inn(t, *data, task.settings, part, regressed)
+                t.recalibration.fit(recover_invariances(t, unused, unused_z, device)[0])
                 v, loss = recover_invariances(t, held_out, held_out_z, device)
                 summary = {"step": step, "best_step": result.best_step, "loss": float(loss.mean())}
                 calibration.append(summary | calibrate(v.cpu().numpy()))
-                t.recalibration.fit(recover_invariances(t, unused, unused_z, device)[0])
                 write_safetensors(file, t.state_dict())
             write_json(folder / "config.json", {"model": config, "steps": steps})
             write_json(folder / "calibration.json", calibration)

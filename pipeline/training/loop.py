@@ -174,10 +174,6 @@ def fit(
                 }
             )
 
-    if fabric.is_global_zero:
-        log.start(steps, step, history)
-    if step == 0 and 0 in snapshot_steps:
-        snapshots[0] = _copy(model)
     if step == 0 and validate_first and validate is not None:
         result = fabric.broadcast(_validated(model, validate, seed, fabric.device))
         if not all(map(math.isfinite, result.values())):
@@ -185,6 +181,10 @@ def fit(
         history.append({"step": 0} | {f"validation/{k}": rounded(v) for k, v in result.items()})
         if keep_best is not None:
             best, best_state = result[keep_best], _copy(model)
+    if fabric.is_global_zero:
+        log.start(steps, step, history)
+    if step == 0 and 0 in snapshot_steps:
+        snapshots[0] = _copy(model)
     saved, pause = time.monotonic(), save_every_seconds
     model.train()
     try:
