@@ -30,6 +30,7 @@ from pipeline import experiments, paths
 from pipeline.cli import report_errors
 from pipeline.cost import WALL
 from pipeline.errors import PipelineError
+from pipeline.reporting.claim import verdict_of
 from pipeline.reporting.render import render
 from pipeline.storage import read_json, write_text
 
@@ -77,12 +78,13 @@ def _content(root: Path) -> dict[str, Any]:
     reports = root / paths.reports(SCALE)
     files = [*sorted(reports.glob("metrics/*.json")), *sorted(reports.glob("training/*.json"))]
     costs = read_json(root / paths.costs(SCALE))
+    rows = read_json(root / paths.claims(SCALE))
     read_yaml = YAML(typ="safe").load
     stages, params = (read_yaml(root / name) for name in ("dvc.yaml", "params.yaml"))
     stages = stages["stages"]
     return {
         "metrics": {file.stem: read_json(file) for file in files},
-        "claims": {row["id"]: row for row in read_json(root / paths.claims(SCALE))},
+        "claims": {row["id"]: row | {"verdict": verdict_of(row)} for row in rows},
         "cost": {stage: cost for stage, cost in costs.items() if stage != WALL},
         "wall": costs.get(WALL),
         "stages": [_stage(name, stage) for name, stage in stages.items()],

@@ -8,7 +8,7 @@ import numpy as np
 from pipeline.evaluation.coverage import ranks, regions
 from pipeline.experiments.calibration.summary import explained_share, summarise_calibration
 
-# Standard deviation of z_bar given z: without z, it is 1; each z tells that of the next layer.
+# Standard deviation of z_bar given z: without z, it is 1; each z determines that of the next layer.
 LAYERS = {"facenet-conv2d_4a": 0.5, "facenet-embedding": 0.8, "resnet101-fc": 0.9}
 CHAINS = {key: "facenet, faces" if "face" in key else "resnet101, animals" for key in LAYERS}
 RANKED = {"facenet-conv2d_4a": ("yaw", "glasses"), "resnet101-fc": ("species=fox",)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -48,12 +48,7 @@ class Condition:
         target = self.target
         if scale in FULL_SCALES and self.full_target is not None:
             target = self.full_target
-        compare = {">=": operator.ge, ">": operator.gt, "<=": operator.le}[self.sign]
-        if value is None:
-            verdict = "not measured"
-        else:
-            met = {compare(number, target) for number in (value, *(interval or ()))}
-            verdict = "undecided" if len(met) > 1 else "holds" if True in met else "does not hold"
+        verdict = _verdict(value, interval, self.sign, target)
         return {
             "of": self.of,
             "value": value,
@@ -100,9 +95,7 @@ class Claim:
                 f"metrics/{experiment}.json of scale {scale} lacks {error}, which claim {self.id} "
                 f"needs: run `dvc repro -f measure-{experiment}`."
             ) from error
-        verdicts = {part["verdict"] for part in parts}
-        order = ("does not hold", "not measured", "undecided", "holds")
-        verdict = next(name for name in order if name in verdicts)
+        verdict = _of_all(part["verdict"] for part in parts)
         row = {
             "id": self.id,
             "source": self.source,
@@ -123,9 +116,30 @@ class Claim:
 
 
 def verdict_of(row: Mapping[str, Any]) -> str:
-    """The verdict of a row of claims.json; rows of earlier versions only say whether it holds."""
-    held = {True: "holds", False: "does not hold", None: "not measured"}
-    return row.get("verdict", held[row["holds"]])
+    """The verdict of a row of claims.json, by today's rule for rows of earlier versions, too."""
+    if "verdict" in row:
+        return row["verdict"]
+    found = []
+    for part in row.get("conditions", [row]):
+        sign, target = part["target"].split()
+        found.append(_verdict(part["value"], part["ci"], sign, float(target)))
+    return _of_all(found)
+
+
+def _verdict(
+    value: float | None, interval: Sequence[float] | None, sign: str, target: float
+) -> str:
+    if value is None:
+        return "not measured"
+    compare = {">=": operator.ge, ">": operator.gt, "<=": operator.le}[sign]
+    met = {compare(number, target) for number in (value, *(interval or ()))}
+    return "undecided" if len(met) > 1 else "holds" if True in met else "does not hold"
+
+
+def _of_all(verdicts: Iterable[str]) -> str:
+    """The verdict of a claim with conditions of these verdicts."""
+    order = ("does not hold", "not measured", "undecided", "holds")
+    return min(verdicts, key=order.index)
 
 
 def with_interval(name: str) -> Callable[[Mapping[str, Any]], Measurement]:

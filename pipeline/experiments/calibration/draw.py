@@ -69,7 +69,10 @@ def draw_coverage(numbers: Numbers, arrays: Arrays) -> Figure:
 
 
 def draw_nats(numbers: Numbers) -> Figure:
-    """Log-likelihood of z_bar given z over depth, relative to the first layer of each network."""
+    """Log-likelihood of z_bar given z over depth, relative to the first layer of each network.
+
+    Errors are those of the difference from the layer before, on the same images.
+    """
     chains = {name: keys for name, keys in _chains(numbers).items() if len(keys) > 1}
     with figure_style():
         figure = Figure(figsize=(WIDTH, 2.8), layout="constrained")
@@ -79,7 +82,7 @@ def draw_nats(numbers: Numbers) -> Figure:
             found = [numbers["layers"][key] for key in keys]
             place = range(len(keys))
             left.errorbar(place, [row["nats"] - found[0]["nats"] for row in found],
-                          [row["nats_error"] for row in found], color=colour, marker="o",
+                          [row.get("lost_error", 0) for row in found], color=colour, marker="o",
                           markersize=3, linewidth=1.2, capsize=2, label=chain)  # fmt: skip
             right.plot(place, [row["explained_by_t"] for row in found], color=colour, marker="o",
                        markersize=3, linewidth=1.2)  # fmt: skip
@@ -93,7 +96,11 @@ def draw_nats(numbers: Numbers) -> Figure:
         for axes in (left, right):
             axes.set_xlabel("layer of the network, in order of depth")
             axes.xaxis.get_major_locator().set_params(integer=True)
-        add_footer(figure, numbers, ["dotted: ridge regression on z"])
+        add_footer(
+            figure,
+            numbers,
+            ["(a) ± standard error of each step", "(b) dotted: ridge regression on z"],
+        )
     return figure
 
 
