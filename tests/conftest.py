@@ -105,9 +105,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture(scope="module")
 def smoke(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A copy of the built project that the tests of a module share."""
-    project = built.copy(tmp_path_factory.mktemp("smoke") / "copy")
-    yield project
-    shutil.rmtree(project.folder)
+    with built.copy(tmp_path_factory.mktemp("smoke") / "copy") as project:
+        yield project
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from fork_server import SERVER, fork_server
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,32 +23,6 @@ NOT_COPIED = shutil.ignore_patterns(
 )  # fmt: skip
 
 COSTS = Path("reports/smoke/cost.json")
-
-WATCH = """
-import atexit, os, sys
-stage = "-".join(sys.orig_argv).partition("pipeline.stages.")[2]
-if stage:
-    log, here = open(os.environ["READ_FILES"], "a", buffering=1), os.getcwd()
-    def note(path):
-        path = os.path.relpath(os.path.join(here, path), here)
-        if path.split("/")[0] in ("data", "models", "reports", "pipeline"):
-            print(stage, path, file=log)
-    def watch(event, arguments):
-        if event == "open" and isinstance(arguments[0], (str, os.PathLike)):
-            if arguments[1] and "r" in arguments[1] and not str(arguments[0]).endswith(".py"):
-                note(arguments[0])
-        # Arrow opens files by itself, of which Python knows nothing.
-        read = getattr(sys.modules.get("pandas"), "read_parquet", None)
-        if read is not None and read.__name__ != "read_and_note":
-            def read_and_note(path, **options):
-                note(path)
-                return read(path, **options)
-            sys.modules["pandas"].read_parquet = read_and_note
-    sys.addaudithook(watch)
-    files = lambda: [getattr(module, "__file__", None) for module in sys.modules.values()]
-    atexit.register(lambda: [note(file) for file in files() if file])
-"""
-"""Notes what a stage reads, and the modules that it has imported in the end."""
 
 REPRODUCE = ("python", "-m", "pipeline.reproduce", "--jobs", "2")
 """What `make reproduce` runs."""
@@ -75,11 +50,16 @@ class Project:
             },
         }
 
-    def copy(self, folder: Path) -> Project:
-        """All of it in another folder, in its present state."""
+    @contextmanager
+    def copy(self, folder: Path) -> Iterator[Project]:
+        """All of it in another folder, in its present state; its programs are forks."""
         shutil.copytree(self.folder, folder, symlinks=True)
         shutil.copy(self.reads, folder.parent)
-        return Project(folder)
+        project = Project(folder)
+        with fork_server(folder.parent) as forked:
+            project.environment |= forked
+            yield project
+        shutil.rmtree(folder)
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -131,10 +111,11 @@ class Project:
             self.dvc("checkout")
 
     def start(self, stage: str, *arguments: str) -> subprocess.Popen[str]:
+        """A stage in a process of its own, that can be killed."""
         return subprocess.Popen(
             [sys.executable, "-m", f"pipeline.stages.{stage}", *arguments],
             cwd=self.folder,
-            env=self.environment,
+            env={name: self.environment[name] for name in self.environment if name != SERVER},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -187,8 +168,7 @@ def build(folder: Path) -> Project:
     assert count == 1
     (folder / "params.yaml").write_text(changed)
     project.commit()
-    (folder.parent / "sitecustomize.py").write_text(WATCH)
-    watched = {"PYTHONPATH": str(folder.parent), "READ_FILES": str(project.reads)}
-    result = project.run(*REPRODUCE, **watched)
+    with fork_server(folder.parent) as forked:
+        result = project.run(*REPRODUCE, **forked, READ_FILES=str(project.reads))
     assert result.returncode == 0, result.stdout
     return project

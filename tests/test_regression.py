@@ -9,10 +9,10 @@ from training import normal
 from pipeline.models.regression import PENALTIES, LinearPrediction, ridge_regression
 
 
-@pytest.mark.parametrize("noise", [0.01, 10.0])
-def test_predictions_are_those_of_fits_without_the_fold(noise: float) -> None:
-    x = normal(63, 4, seed=0) + 2
-    y = x @ normal(4, 3, seed=1) + noise * normal(63, 3, seed=2)
+@pytest.mark.parametrize(("inputs", "noise"), [(4, 0.01), (4, 10.0), (90, 0.01), (90, 10.0)])
+def test_predictions_are_those_of_fits_without_the_fold(inputs: int, noise: float) -> None:
+    x = normal(63, inputs, seed=0) + 2
+    y = x @ normal(inputs, 3, seed=1) + noise * normal(63, 3, seed=2)
     folds = [torch.arange(63) * 50 // 63 % 5 == fold for fold in range(5)]  # ten runs of each
 
     def out_of_fold(fold: Tensor, penalty: float) -> Tensor:
@@ -22,9 +22,12 @@ def test_predictions_are_those_of_fits_without_the_fold(noise: float) -> None:
     errors = [(out_of_fold(folds[0], some) - y[folds[0]]).square().mean() for some in PENALTIES]
     best = PENALTIES[int(torch.stack(errors).argmin())]
     assert (best == PENALTIES[0]) == (noise < 1)
-    *_, predicted = ridge_regression(x, y)
+    weight, bias, predicted = ridge_regression(x, y)
     for fold in folds:
         torch.testing.assert_close(predicted[fold], out_of_fold(fold, best), rtol=1e-3, atol=1e-4)
+    every = Ridge(alpha=best * len(x)).fit(x, y)
+    fitted = torch.from_numpy(every.predict(x)).float()
+    torch.testing.assert_close(x @ weight.T + bias, fitted, rtol=1e-3, atol=1e-4)
 
 
 def test_few_rows_are_predicted_by_the_mean_of_the_others() -> None:
