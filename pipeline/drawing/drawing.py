@@ -97,7 +97,7 @@ def write_figure(figure: Figure, file: Path) -> None:
             canvas.draw()
             # Figures are opaque: an alpha channel would only make files larger.
             drawn = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-            drawn.save(buffer, "PNG", optimize=True, dpi=(figure.dpi, figure.dpi))
+            drawn.save(buffer, "PNG", dpi=(figure.dpi, figure.dpi))
         else:
             figure.savefig(buffer, format="pdf", metadata=_METADATA)
     write_bytes(file, buffer.getvalue())

@@ -87,6 +87,11 @@ def ridge_regression(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, T
     if len(inputs) < RUNS:
         others = (targets.sum(0) - targets) / max(1, len(targets) - 1)
         return torch.zeros(targets.shape[1], inputs.shape[1]), origin[1], others
+    if len(inputs) < inputs.shape[1]:
+        # No fit leaves the span of the rows, in whose coordinates there are fewer unknowns.
+        basis = torch.linalg.qr(inputs.T)[0]
+        weight, bias, predicted = ridge_regression(inputs @ basis, targets)
+        return weight @ basis.T, bias, predicted
     # Runs of rows: neighbours may show the same thing, as colourings of one digit do.
     run = torch.arange(len(inputs)) * RUNS // len(inputs)
     folds = [torch.nonzero(run % FOLDS == fold)[:, 0] for fold in range(FOLDS)]
