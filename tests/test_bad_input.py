@@ -183,7 +183,7 @@ def test_digits_that_are_not_those_of_the_truth(prepared: Path, refused: Any) ->
     truth = prepared / "ground_truth.parquet"
     write_parquet(truth, read_parquet(truth).iloc[1:])
     sentence = refused("train_autoencoder")
-    assert "strokes.npy holds 240 images" in sentence and "239 rows" in sentence
+    assert "strokes.npy holds 400 images" in sentence and "399 rows" in sentence
 
 
 def test_a_layer_is_inspected_with_what_it_was_trained_on(

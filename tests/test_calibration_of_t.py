@@ -51,6 +51,7 @@ def test_measured_with_small_models(here: Path, monkeypatch: pytest.MonkeyPatch)
         if not noise:
             t.prediction.fit(*data["train"])
         write_json(paths.cinn(key) / "config.json", {"model": config, "steps": [0, 7]})
+        write_json(paths.features(key) / "config.json", {"train": "train"})
         for step in (0, 7):
             write_safetensors(paths.checkpoint_file(paths.cinn(key), step), t.state_dict())
             for split, (z, _) in data.items():

@@ -32,7 +32,7 @@ from pipeline.task import Task
 pytestmark = pytest.mark.usefixtures("here")
 CPU = torch.device("cpu")
 COUNTS = {"train": 20, "validation": 12, "test": 6, "reference": 2, "calibration": 3}
-ANIMALS = animals.Settings(size=16, **COUNTS)
+ANIMALS = animals.Settings(size=16, train_t=3, **COUNTS)
 FACES = faces.Settings(size=16, identities=3, unseen_identities=2, unseen=4, **COUNTS)
 PHOTOS = Rows(
     datasets={"photos": DatasetRow(format="folder", autoencoder_data="photos", images="mine")}
@@ -96,7 +96,7 @@ def test_posteriors_are_tied_to_what_they_were_made_of(monkeypatch: pytest.Monke
     monkeypatch.setattr(encode, "load_autoencoder", lambda _: Mean(1, 1))
     encode.encode(task("animals", Section()), CPU)
     prepared = paths.prepared("animals")
-    for split in SPLITS:
+    for split in (*SPLITS, "train_t"):
         images = ImageSet.load(prepared, split)
         mean, variance = load_posterior(paths.posteriors("animals"), split)
         torch.testing.assert_close(mean, images.images(slice(None)).mean((2, 3)))

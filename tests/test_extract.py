@@ -26,7 +26,7 @@ from pipeline.networks.layers import (
 )
 from pipeline.networks.loading import load_checkpoints, save_checkpoints
 from pipeline.stages.extract import extract
-from pipeline.storage import read_json
+from pipeline.storage import read_json, read_parquet, write_parquet
 
 CPU = torch.device("cpu")
 PATHS = ("features.0", "features.3.squeeze", "features.11")  # before ReLUs in place, and at the end
@@ -125,17 +125,23 @@ def test_modules_that_are_no_layers(path: str, sentence: str, data: ImageSet) ->
             phi(Odd(), path, data.images(slice(0, 2)))
 
 
-def test_the_stage(here: Path) -> None:
+@pytest.mark.parametrize("split_of_t", ["train", "train_t"])
+def test_the_stage(split_of_t: str, here: Path) -> None:
     folder = write_data(paths.prepared("mine"), 2)
+    if split_of_t != "train":  # some images are kept for t
+        truth = read_parquet(folder / "ground_truth.parquet")
+        truth.loc[4:9, "split"] = split_of_t
+        write_parquet(folder / "ground_truth.parquet", truth)
     card, config = load_card("squeezenet"), {"build": "squeezenet", "arguments": {"classes": 2}}
     states = {step: card.build(2).state_dict() for step in (0, 30)}
     save_checkpoints(paths.network("net"), states, config)
     rows = {"net-fire8": LayerRow(network="net", dataset="mine", module="features.11")}
     extract(make_task("extract", "net-fire8", ExtractSettings(batch_size=7), layers=rows), CPU)
     found = paths.features("net-fire8")
-    assert read_json(found / "config.json") == {"steps": [0, 30], "shape": [512, 1, 1]}
+    made = {"steps": [0, 30], "shape": [512, 1, 1], "train": split_of_t}
+    assert read_json(found / "config.json") == made
     for step, network in load_checkpoints(paths.network("net"), CPU):
-        for split in SPLITS:
+        for split in (split_of_t, *SPLITS[1:]):
             z = load_representations(found, step, split)
             expected = phi(network, "features.11", ImageSet.load(folder, split).images(slice(None)))
             torch.testing.assert_close(z.float(), expected, rtol=1e-3, atol=1e-5)

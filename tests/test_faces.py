@@ -15,7 +15,8 @@ from pipeline.datasets.images import ImageSet
 from pipeline.errors import PipelineError
 from pipeline.rendering.people import ATTRIBUTES, FACTORS, render_people, sample_people
 
-COUNTS = {"train": 30, "validation": 8, "test": 6, "reference": 7, "calibration": 4, "unseen": 9}
+COUNTS = {"train": 30, "validation": 8, "test": 6, "reference": 7, "calibration": 4, "train_t": 5}
+COUNTS |= {"unseen": 9}
 SETTINGS = Settings(size=32, min_side=16, identities=5, unseen_identities=3, **COUNTS)
 PICTURES = "img_align_celeba"
 ATTR, PART, IDENT = "list_attr_celeba.txt", "list_eval_partition.txt", "identity_CelebA.txt"
@@ -77,8 +78,8 @@ def photographs(original: Path, tmp_path_factory: pytest.TempPathFactory) -> Any
 def test_people_are_rendered_in_the_order_of_their_truth(rendered: Path) -> None:
     parts = {split: ImageSet.load(rendered, split) for split in SPLITS}
     images = np.concatenate([part.pixels(slice(None)) for part in parts.values()])
-    assert np.array_equal(images[:55], render_people(sample_people(55, 4, identities=5), 32))
-    assert np.array_equal(images[55:], render_people(parts["unseen"].truth, 32))
+    assert np.array_equal(images[:60], render_people(sample_people(60, 4, identities=5), 32))
+    assert np.array_equal(images[60:], render_people(parts["unseen"].truth, 32))
     truth = pd.read_parquet(rendered / "ground_truth.parquet")
     assert list(truth) == ["split", "label", *FACTORS]
     assert truth["split"].value_counts().to_dict() == COUNTS
@@ -95,7 +96,7 @@ def test_the_same_seed_gives_the_same_people(rendered: Path, tmp_path: Path) -> 
     pd.testing.assert_frame_equal(again, truth)
     other = prepared(tmp_path, 3, unseen=0)
     assert not set(other["face_iris"]) & set(truth["face_iris"])
-    assert set(other["split"]) == set(SPLITS[:5])
+    assert set(other["split"]) == set(SPLITS[:6])
 
 
 def test_attributes_are_concepts_and_classes(rendered: Path) -> None:
@@ -112,7 +113,7 @@ def test_attributes_are_concepts_and_classes(rendered: Path) -> None:
 
 def test_celeba_is_read_as_its_lists_say(original: Path, photographs: Any, tmp_path: Path) -> None:
     images, truth = photographs
-    assert images.shape == (64, 32, 32, 3)
+    assert images.shape == (69, 32, 32, 3)
     assert list(truth) == ["split", "label", "file", *ATTRIBUTES, "identity"]
     assert truth["split"].value_counts().to_dict() == COUNTS and truth["file"].is_unique
     lines = (original / ATTR).read_text().splitlines()
@@ -133,7 +134,7 @@ def test_celeba_keeps_its_partitions(original: Path, photographs: Any, tmp_path:
     truth = photographs[1]
     number = truth["file"].str[:6].astype(int)  # 40 images to train on, 12 to validate, 30 to test
     partition = pd.cut(number, [0, 40, 52, 82], labels=["train", "validation", "test"])
-    other = {"calibration": "validation", "reference": "test", "unseen": "test"}
+    other = {"calibration": "validation", "reference": "test", "unseen": "test", "train_t": "train"}
     own = truth["split"].replace(other)
     assert (own == partition.astype(str)).all()
     people = truth.groupby("split")["identity"]
@@ -194,14 +195,14 @@ def test_a_damaged_celeba_is_found_before_any_work(
         else:
             path.write_text("\n".join(change(path.read_text().splitlines())) + "\n")
     with pytest.raises(PipelineError, match=sentence) as caught:
-        from_celeba(celeba, tmp_path, train=40)
+        from_celeba(celeba, tmp_path, train=35)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "images.npy").exists()
 
 
 def test_settings_that_celeba_does_not_meet(original: Path, tmp_path: Path) -> None:
     for split, count, sentence in (
-        ("train", 41, "for train: 40 .* 41"),
+        ("train", 36, "for train and train_t: 40 .* 41"),
         ("validation", 9, "for validation and calibration: 12 .* 13"),
         ("unseen", 31, "for unseen: 24 .* 31"),
         ("test", 16, "for test and reference: 21 .* 23"),

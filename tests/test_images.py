@@ -27,7 +27,7 @@ from pipeline.datasets.splits import data_files, load_split
 from pipeline.errors import PipelineError
 from pipeline.rendering.animals import FACTORS, SPECIES, render_animals, sample_animals, vary
 
-SETTINGS = Settings(size=16, train=6, validation=3, test=8, reference=4, calibration=2)
+SETTINGS = Settings(size=16, train=6, validation=3, test=8, reference=4, calibration=2, train_t=5)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def held_out(prepared: Path) -> ImageSet:
 
 
 def test_animals_are_rendered_in_the_order_of_their_truth(prepared: Path) -> None:
-    truth = sample_animals(23, 3)
+    truth = sample_animals(28, 3)
     parts = [load_split(prepared, split) for split in SPLITS]
     assert [len(part) for part in parts] == [getattr(SETTINGS, split) for split in SPLITS]
     pixels = np.concatenate([part.pixels(slice(None)) for part in parts])

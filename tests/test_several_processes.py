@@ -41,7 +41,7 @@ def write_inputs() -> None:
         for step in STEPS:
             z = random.standard_normal((count, 5, 1, 1)).astype(np.float16)
             write_npy(representations_file(FEATURES, step, split), z)
-    write_json(FEATURES / "config.json", {"steps": STEPS})
+    write_json(FEATURES / "config.json", {"steps": STEPS, "train": "train"})
     e = SemanticINN(DIMENSIONS, {"thing": 2}, **SIZE)
     config = {"features": DIMENSIONS, "factors": [["thing", 2]], **SIZE}
     write_model(paths.semantic(DATASET), e, config)

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from pipeline.config.fields import Count, Folders, Pixels, Section
+from pipeline.config.fields import Count, Folders, NonNegativeInt, Pixels, Section
 from pipeline.config.sentences import dotted
 from pipeline.datasets.folders import prepare_photographs
 from pipeline.datasets.rendered import write_rendered
@@ -18,9 +18,9 @@ from pipeline.storage import write_parquet
 
 __all__ = ["SPLITS", "Settings", "prepare", "write_animals"]
 
-SPLITS = ("train", "validation", "test", "reference", "calibration")
+SPLITS = ("train", "validation", "test", "reference", "calibration", "train_t")
 """`reference` holds the images that samples are compared with, `calibration` those that recalibrate
-t; nothing else sees either."""
+t, `train_t` those that it is trained on; nothing else sees any of them."""
 
 
 class Settings(Section):
@@ -36,6 +36,7 @@ class Settings(Section):
     test: Count  # images that reports are measured on
     reference: Count  # images that samples are compared with
     calibration: Count  # images that recalibrate t
+    train_t: NonNegativeInt = 0  # images to train t on, that e has not seen; 0: those of `train`
 
     def check(self, file: str, where: tuple[str, ...]) -> None:
         """Raise PipelineError if photographs are wanted and no folder is named."""

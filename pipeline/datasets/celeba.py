@@ -80,17 +80,19 @@ def split_celeba(
 ) -> pd.DataFrame:
     """Split rows of `list_celeba` at random: a column split, rows in the order of `counts`.
 
-    Training images come from CelebA's own partition 0, those of validation and calibration from
-    partition 1, all others from partition 2. `unseen` takes all images of a person, except perhaps
-    of the last. No image is in two splits, and nobody of `unseen` is in `train`. section: the
-    settings that error messages name. Raises PipelineError if there are too few images.
+    Training images, also those of t, come from CelebA's own partition 0, those of validation and
+    calibration from partition 1, all others from partition 2. `unseen` takes all images of a
+    person, except perhaps of the last. No image is in two splits, and nobody of `unseen` is in a
+    training split. section: the settings that error messages name. Raises PipelineError if there
+    are too few images.
     """
     partition = images["partition"].to_numpy()
     rows: dict[str, np.ndarray] = {}
-    for splits, number in ((("train",), 0), (("validation", "calibration"), 1)):
+    for splits, number in ((("train", "train_t"), 0), (("validation", "calibration"), 1)):
         pool = rng.permutation(np.flatnonzero(partition == number))
         rows |= _taken(pool, splits, counts, section)
-    trained = images["identity"].isin(images["identity"].to_numpy()[rows["train"]]).to_numpy()
+    known = np.concatenate([rows["train"], rows["train_t"]])
+    trained = images["identity"].isin(images["identity"].to_numpy()[known]).to_numpy()
     testing = np.flatnonzero(partition == 2)
     strangers = testing[~trained[testing]]
     identity = images["identity"].to_numpy()[strangers]
@@ -110,9 +112,10 @@ def _taken(
 ) -> dict[str, np.ndarray]:
     asked = sum(counts[split] for split in splits)
     if asked > len(pool):
+        wanted = [split for split in splits if counts[split]]
         raise PipelineError(
-            f"too few images of CelebA for {' and '.join(splits)}: {len(pool)} are left for the "
-            f"{asked} asked for; lower {section}.{' or '.join(splits)}."
+            f"too few images of CelebA for {' and '.join(wanted)}: {len(pool)} are left for the "
+            f"{asked} asked for; lower {section}.{' or '.join(wanted)}."
         )
     ends = np.cumsum([counts[split] for split in splits])
     return dict(zip(splits, np.split(pool, ends), strict=False))  # what is left comes last

@@ -15,11 +15,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline.config.fields import Count, Folder, Fraction, NonNegative, Section, Several
+from pipeline.config.fields import (
+    Count,
+    Folder,
+    Fraction,
+    NonNegative,
+    NonNegativeInt,
+    Section,
+    Several,
+)
 from pipeline.config.sentences import dotted
 from pipeline.datasets.color_digits import BACKGROUND, FOREGROUND, STROKES
 from pipeline.datasets.mnist import read_mnist
-from pipeline.datasets.splits import SPLITS
+from pipeline.datasets.splits import SPLITS, TRAIN_T, TRAINING
 from pipeline.errors import PipelineError
 from pipeline.storage import write_npy, write_parquet
 
@@ -44,6 +52,8 @@ class Settings(Section):
     colourings_test: Count  # coloured images per test digit
     calibration: Count  # digits that recalibrate t
     colourings_calibration: Count  # coloured images per calibration digit
+    # more coloured images per training digit, distorted anew, to train t on; 0: those of `train`
+    colourings_train_t: NonNegativeInt = 0
     colours: Several  # foregrounds, and as many backgrounds, to draw training colours from
     rotation: NonNegative = 10.0  # largest rotation of a training digit, in degrees
     scaling: Fraction = 0.1  # largest change of its size, as a fraction
@@ -89,18 +99,21 @@ def color_mnist(settings: Settings, seed: int, section: str) -> tuple[np.ndarray
     split's colour pools), and the six colour channels in [0, 1]. Foreground and background are
     drawn independently of each other and of the digit (INV paper, Sec. 4), each from a pool of at
     most `colours` entries: images that share an entry are the pairs that define a colour factor.
-    Every training image is distorted a little by its own random amounts.
+    Every image to train on is distorted a little by its own random amounts.
     Raises PipelineError as `load_digits` and `split_digits` do.
     """
     strokes, labels, held_out = load_digits(settings, section)
     rng = np.random.default_rng(seed)
     sizes = {split: getattr(settings, split) for split in SPLITS}
     rows, frames = [], []
-    for split, digits in split_digits(len(strokes), held_out, sizes, rng, section).items():
+    chosen = split_digits(len(strokes), held_out, sizes, rng, section)
+    if settings.colourings_train_t:
+        chosen[TRAIN_T] = chosen["train"]
+    for split, digits in chosen.items():
         repeated = np.repeat(digits, getattr(settings, f"colourings_{split}"))
         images = strokes[repeated]
         pool = max(1, min(len(repeated) // 2, settings.colours))
-        if split == "train":
+        if split in TRAINING:
             images = _distort(images, settings, rng)
         frame = pd.DataFrame({"split": split, "digit": repeated, "label": labels[repeated]})
         for name, columns in (("foreground", FOREGROUND), ("background", BACKGROUND)):

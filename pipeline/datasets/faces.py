@@ -19,9 +19,10 @@ from pipeline.storage import write_parquet
 
 __all__ = ["SPLITS", "Settings", "prepare"]
 
-SPLITS = ("train", "validation", "test", "reference", "calibration", "unseen")
+SPLITS = ("train", "validation", "test", "reference", "calibration", "train_t", "unseen")
 """`reference` holds the images that samples are compared with, `calibration` those that recalibrate
-t, `unseen` people whom no other split shows; nothing else sees any of them."""
+t, `train_t` those that it is trained on, `unseen` people whom no other split shows; nothing else
+sees any of them."""
 
 
 class Settings(Section):
@@ -39,6 +40,7 @@ class Settings(Section):
     test: Count  # images that reports are measured on
     reference: Count  # images that samples are compared with
     calibration: Count  # images that recalibrate t
+    train_t: NonNegativeInt = 0  # images to train t on, that e has not seen; 0: those of `train`
     unseen: NonNegativeInt  # images of people whom no other split shows
 
     def check(self, file: str, where: tuple[str, ...]) -> None:

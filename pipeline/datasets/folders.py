@@ -23,6 +23,7 @@ import pandas as pd
 
 from pipeline.datasets.carnivores import CARNIVORES
 from pipeline.datasets.photographs import check_images, write_images
+from pipeline.datasets.splits import TRAINING
 from pipeline.errors import PipelineError
 from pipeline.storage import write_parquet
 
@@ -73,7 +74,7 @@ def write_photographs(
     at the centre. Columns of the ground truth: split, label (of all classes that the folders hold,
     by name), species, source (the layout) and file (in its folder).
     """
-    place = np.where(chosen["split"] == "train", rng.uniform(size=len(chosen)), 0.5)
+    place = np.where(chosen["split"].isin(TRAINING), rng.uniform(size=len(chosen)), 0.5)
     check_images(chosen["path"], min_side, threads, section)
     write_images(folder / "images.npy", chosen["path"], place, size, threads)
     columns = ["split", "label", "species", "source", "file"]
@@ -228,12 +229,13 @@ def split_images(
 ) -> pd.DataFrame:
     """Split rows of `list_images` at random: a column split, rows in the order of `counts`.
 
-    All splits but train and validation are drawn from the images that sources keep for testing
-    and, if these do not suffice, from the sources that keep none, so that these splits are alike.
+    All splits but those of training and validation are drawn from the images that sources keep for
+    testing and, if these do not suffice, from the sources that keep none, so that these splits are
+    alike.
     No image is in two splits. Raises PipelineError if there are too few images.
     """
     own = images["held_out"].to_numpy()
-    training = [split for split in counts if split in ("train", "validation")]
+    training = [split for split in counts if split in (*TRAINING, "validation")]
     testing = [split for split in counts if split not in training]
     without = ~images["source"].isin(images["source"][own]).to_numpy()
     fresh = [rng.permutation(np.flatnonzero(chosen)) for chosen in (own, without)]

@@ -7,7 +7,7 @@ from pipeline.cli import run_stage
 from pipeline.config.fields import Section
 from pipeline.datasets.features import save_posterior
 from pipeline.datasets.fingerprint import fingerprint, model_files
-from pipeline.datasets.splits import SPLITS, data_files, load_split
+from pipeline.datasets.splits import data_files, encoded_splits, load_split
 from pipeline.evaluation.encoding import encode_in_batches
 from pipeline.models.image_autoencoder import load_autoencoder
 from pipeline.storage import new_folder, write_json
@@ -19,7 +19,7 @@ def encode(task: Task[Section], device: torch.device) -> None:
     prepared, autoencoder = paths.prepared(task.item), paths.autoencoder(task.item)
     model = load_autoencoder(autoencoder).to(device)
     with new_folder(paths.posteriors(task.item)) as folder:
-        for split in SPLITS:
+        for split in encoded_splits(prepared):
             posterior = encode_in_batches(model, load_split(prepared, split))
             save_posterior(folder, split, posterior)
         # Whatever is made of z_bar is tied to these images and to this autoencoder.

@@ -35,7 +35,7 @@ def inspect(task: Task[InspectSettings], device: torch.device) -> None:
             load_representations(paths.features(key), step, name),
             load_posterior(paths.posteriors(row.dataset), name),
         )
-        for name in ("train", "test")
+        for name in (read_json(paths.features(key) / "config.json")["train"], "test")
     )
     load = load_latent_generator if row.dataset == GENERATED else load_autoencoder
     layer = InspectedLayer(

@@ -26,9 +26,9 @@ def train_baseline(task: Task[TrainBaselineSettings], device: torch.device) -> N
     metric = TrainAutoencoderSettings.model_validate(task.related["train_autoencoder"])
     data, encoded = paths.prepared(row.dataset), paths.posteriors(row.dataset)
     autoencoder, features = paths.autoencoder(row.dataset), paths.features(row.layer)
-    step = read_json(features / "config.json")["steps"][-1]
-    splits = ("train", "validation")
-    inputs = [*data_files(data), *posterior_files(encoded, "train")]
+    made = read_json(features / "config.json")
+    step, splits = made["steps"][-1], (made["train"], "validation")
+    inputs = [*data_files(data), *posterior_files(encoded, made["train"])]
     inputs += [representations_file(features, step, split) for split in splits]
     inputs += [autoencoder / "model.safetensors"]
     alternating = settings.discriminator_start > 0
@@ -44,7 +44,7 @@ def train_baseline(task: Task[TrainBaselineSettings], device: torch.device) -> N
             inherited = read_json(autoencoder / "training.json")["steps"]
             start = load_autoencoder(autoencoder)
             assert isinstance(start, ImageAutoencoder)
-            model.warm_start(start, z, load_posterior(encoded, "train")[0])
+            model.warm_start(start, z, load_posterior(encoded, made["train"])[0])
         metrics = train_inversion_decoder(
             model, images, z, held_out, held_out_z, settings, metric, run
         )

@@ -24,10 +24,8 @@ def train_cinn(task: Task[TrainCinnSettings], device: torch.device) -> None:
     """Train the conditional INNs t of a layer, one per checkpoint of its network."""
     dataset, features = task.rows.layers[task.item].dataset, paths.features(task.item)
     encoded, semantic = paths.posteriors(dataset), paths.semantic(dataset)
-    steps, splits = (
-        read_json(features / "config.json")["steps"],
-        ("train", "validation", "calibration"),
-    )
+    made = read_json(features / "config.json")
+    steps, splits = made["steps"], (made["train"], "validation", "calibration")
     inputs = [semantic / "model.safetensors", *posterior_files(encoded, *splits)]
     inputs += [representations_file(features, step, split) for split in splits for step in steps]
     with TrainingRun.open(task, device, inputs) as run:

@@ -184,7 +184,8 @@ def _check_batches(config: Config) -> None:
             dataset = (
                 run.networks[name].dataset if section == "train_network" else data.get(name, name)
             )
-            images = config.images(dataset, "train")
+            of_t = section in ("train_cinn", "train_baseline")
+            images = (of_t and config.images(dataset, "train_t")) or config.images(dataset, "train")
             batch_size = getattr(training, "batch_size", 0)
             if images is not None and batch_size > images:
                 raise bad(

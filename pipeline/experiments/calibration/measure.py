@@ -63,8 +63,9 @@ def measure(
         names = ("regions_before", "regions", "nats")
         for name, part in zip(names, zip(*found, strict=True), strict=True):
             arrays[f"{key}_{name}"] = np.stack(part).astype(np.float32)
-        train_z = load_representations(paths.features(key), step, "train")
-        train, _ = load_posterior(paths.posteriors(layer.dataset), "train")
+        split = read_json(paths.features(key) / "config.json")["train"]
+        train_z = load_representations(paths.features(key), step, split)
+        train, _ = load_posterior(paths.posteriors(layer.dataset), split)
         v = torch.randn(settings.mean_samples, *z_bar.shape, generator=generator)
         explained[key] = {
             "t": _by_t(t, z_bar, z, v),
