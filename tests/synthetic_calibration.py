@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.evaluation.coverage import ranks, regions
-from pipeline.experiments.calibration.summary import explained_share, summarise_calibration
+from pipeline.experiments.calibration.summary import squared_error, summarise_calibration
 
 # Standard deviation of z_bar given z: without z, it is 1; each z determines that of the next layer.
 LAYERS = {"facenet-conv2d_4a": 0.5, "facenet-embedding": 0.8, "resnet101-fc": 0.9}
@@ -17,11 +17,11 @@ BEFORE, SHRUNK = 1.3, 0.8  # width of v before recalibration; what the regressio
 
 
 @cache
-def made() -> tuple[dict[str, np.ndarray], dict[str, dict[str, float]]]:
+def made() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     variances = np.diff([0, *np.square(list(LAYERS.values())), 1])
     parts = np.sqrt(variances)[:, None, None] * rng.normal(size=(4, IMAGES, FEATURES))
-    z_bar, found, explained = parts.sum(0), {}, {}
+    z_bar, found = parts.sum(0), {}
     for place, (key, deviation) in enumerate(LAYERS.items(), start=1):
         mean = parts[place:].sum(0)
         v = (z_bar - mean) / deviation
@@ -29,19 +29,21 @@ def made() -> tuple[dict[str, np.ndarray], dict[str, dict[str, float]]]:
         found[f"{key}_regions_before"] = regions(BEFORE * v)[None]
         found[f"{key}_nats"] = -0.5 * np.square(v).sum(1)[None] - FEATURES * np.log(deviation)
         drawn = mean + deviation * rng.normal(size=(32, *mean.shape))
-        by_t = explained_share(z_bar, drawn.mean(0), drawn.var(0, ddof=1), 32)
-        explained[key] = {"t": by_t, "regression": explained_share(z_bar, SHRUNK * mean)}
+        within = drawn.var(0, ddof=1)
+        found[f"{key}_left_by_t"] = squared_error(z_bar, drawn.mean(0), within, samples=32)
+        found[f"{key}_left_by_regression"] = squared_error(z_bar, SHRUNK * mean)
+        found[f"{key}_variance"] = squared_error(z_bar, z_bar.mean(0))
         for name in RANKED.get(key, ()):
             others = mean[:400, :1] + deviation * rng.normal(size=(400, SAMPLES))
             found[f"{key}_ranks_{name}"] = ranks(z_bar[:400, 0], others, rng)
-    return found, explained
+    return found
 
 
 def arrays() -> dict[str, np.ndarray]:
-    return dict(made()[0])
+    return dict(made())
 
 
 def summary(scale: str = "laptop", **changes: np.ndarray) -> dict[str, Any]:
-    found, explained = made()
-    numbers = summarise_calibration(found | changes, CHAINS, explained, samples=SAMPLES, seed=7)
+    found = arrays() | changes
+    numbers = summarise_calibration(found, CHAINS, samples=SAMPLES, replicates=100, seed=7)
     return numbers | {"scale": scale, "seed": 7}

@@ -102,8 +102,8 @@ def test_scores_are_log_odds_and_numbers() -> None:
 def test_few_samples_explain_as_much_as_many(count: int) -> None:
     draws = np.random.default_rng(0).normal(size=(count + 2, 20_000, 3))
     z_bar, drawn = draws[0] + 0.7 * draws[1], draws[0] + 0.7 * draws[2:]
-    share = module.explained_share(z_bar, drawn.mean(0), drawn.var(0, ddof=1), count)
-    assert share == pytest.approx(1 / 1.49, abs=0.01)
+    left = module.squared_error(z_bar, drawn.mean(0), drawn.var(0, ddof=1), count)
+    assert left.mean() == pytest.approx(3 * 0.49, abs=0.03)
 
 
 def test_numbers_are_those_of_the_world() -> None:
@@ -121,6 +121,14 @@ def test_numbers_are_those_of_the_world() -> None:
         (4 * (1 - (0.5 / 0.8) ** 2) / IMAGES) ** 0.5, rel=0.1
     )
     assert NUMBERS["rise"] == pytest.approx(-last["lost"] / last["lost_error"], rel=1e-4)
+    for name, (low, high) in NUMBERS["intervals"].items():
+        assert low <= NUMBERS[name] <= high or name == "worst_coverage", name
+    low, high = NUMBERS["intervals"]["margin"]
+    assert 0.002 < high - low < 0.02  # the error of a mean of 2000 squares
+    assert (NUMBERS["margin_layer"], NUMBERS["intervals"]["ranked_share"][1]) == (
+        "resnet101-fc",
+        1,
+    )
     assert NUMBERS["margin"] == pytest.approx((1 - SHRUNK) ** 2 * (1 - 0.9**2), abs=0.006)
     assert (NUMBERS["ranked_share"], NUMBERS["ranked_pairs"]) == (1, 3)
     changed = summary(**{"resnet101-fc_ranks_species=fox": np.zeros(400, int)})

@@ -17,7 +17,7 @@ from pipeline.evaluation.likelihood import cinn_loss
 from pipeline.evaluation.sampling import conditional_samples, decode_images
 from pipeline.experiments.calibration.summary import (
     RANKED,
-    explained_share,
+    squared_error,
     summarise_calibration,
 )
 from pipeline.models.cinn import load_cinn
@@ -48,7 +48,6 @@ def measure(
     settings, experiment = task.settings, task.rows.experiment
     assert experiment is not None
     arrays: dict[str, np.ndarray] = {}
-    explained: dict[str, dict[str, float]] = {}
     for key in experiment.layers:
         layer = task.rows.layers[key]
         mean, variance = load_posterior(paths.posteriors(layer.dataset), "test")
@@ -67,10 +66,9 @@ def measure(
         train_z = load_representations(paths.features(key), step, split)
         train, _ = load_posterior(paths.posteriors(layer.dataset), split)
         v = torch.randn(settings.mean_samples, *z_bar.shape, generator=generator)
-        explained[key] = {
-            "t": _by_t(t, z_bar, z, v),
-            "regression": _by_regression(t, z_bar, z, train, train_z),
-        }
+        arrays[f"{key}_left_by_t"] = _left_by_t(t, z_bar, z, v)
+        arrays[f"{key}_left_by_regression"] = _left_by_regression(t, z_bar, z, train, train_z)
+        arrays[f"{key}_variance"] = squared_error(z_bar.numpy(), z_bar.mean(0).numpy())
         if (layer.network, layer.dataset) in RANKED:
             rows = slice(settings.ranked_inputs)
             v = torch.randn(
@@ -81,7 +79,11 @@ def measure(
     layers = {key: task.rows.layers[key] for key in experiment.layers}
     chains = {key: f"{row.network}, {row.dataset}" for key, row in layers.items()}
     numbers = summarise_calibration(
-        arrays, chains, explained, samples=settings.ranked_samples, seed=task.seed
+        arrays,
+        chains,
+        samples=settings.ranked_samples,
+        replicates=settings.bootstrap,
+        seed=task.seed,
     )
     return arrays, numbers | {"scale": task.scale, "seed": task.seed}
 
@@ -100,17 +102,17 @@ def _held_out(
     return np.concatenate(before), np.concatenate(after), np.concatenate(nats)
 
 
-def _by_t(t: ConditionalINN, z_bar: Tensor, z: Tensor, v: Tensor) -> float:
-    """Share of the variance of z_bar (R, N) that t's mean over samples v (S, R, N) explains."""
+def _left_by_t(t: ConditionalINN, z_bar: Tensor, z: Tensor, v: Tensor) -> np.ndarray:
+    """Squared error (R,) of t's mean over samples v (S, R, N) as a prediction of z_bar (R, N)."""
     z = z.float()
     samples = torch.stack([conditional_samples(t, z, one).cpu() for one in v])
-    return explained_share(z_bar.numpy(), samples.mean(0).numpy(), samples.var(0).numpy(), len(v))
+    return squared_error(z_bar.numpy(), samples.mean(0).numpy(), samples.var(0).numpy(), len(v))
 
 
-def _by_regression(
+def _left_by_regression(
     t: ConditionalINN, z_bar: Tensor, z: Tensor, train: Tensor, train_z: Tensor
-) -> float:
-    """Share of the variance of z_bar that a ridge regression on z explains: t's own, if it has one.
+) -> np.ndarray:
+    """Squared error (R,) of a ridge regression of z_bar on z: t's own, if it has one.
 
     train (M, N) and train_z: posterior means and representations of training images.
     """
@@ -121,7 +123,7 @@ def _by_regression(
     device = prediction.scale.device
     with torch.no_grad():
         predicted = torch.cat([prediction(part.to(device)).cpu() for part in z.split(BATCH)])
-    return explained_share(z_bar.numpy(), predicted.numpy())
+    return squared_error(z_bar.numpy(), predicted.numpy())
 
 
 def _ranks(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -11,37 +11,35 @@ import numpy as np
 from pipeline.evaluation.coverage import LEVELS, central_share, coverage, worst_coverage
 from pipeline.rounding import rounded
 
-__all__ = ["RANKED", "explained_share", "summarise_calibration"]
+__all__ = ["RANKED", "squared_error", "summarise_calibration"]
 
 RANKED = (("facenet", "faces"), ("resnet101", "animals"))
 """Network and data set of the layers of Figs. 3 and 5, whose factors are ranked."""
 
-REPLICATES = 200
 
-
-def explained_share(
+def squared_error(
     values: np.ndarray,
     predicted: np.ndarray,
     within: np.ndarray | None = None,
     samples: int = 1,
-) -> float:
-    """Share of the variance of `values` (R, N), summed over N, that `predicted` (R, N) explains.
+) -> np.ndarray:
+    """What `predicted` leaves of the variance of `values`, summed over N: (R,), all others (R, N).
 
-    If `predicted` is a mean over `samples`, `within` (R, N) is their variance: the error of the
-    mean, which more samples would remove, is subtracted.
+    If `predicted` is a mean over `samples`, `within` is their variance: the error of the mean,
+    which more samples would remove, is subtracted.
     """
     error = np.square(values - predicted)
     if within is not None:
         error = error - within / samples
-    return float(1 - error.mean(axis=0).sum() / values.var(axis=0).sum())
+    return error.sum(axis=1)
 
 
 def summarise_calibration(
     arrays: Mapping[str, np.ndarray],
     chains: Mapping[str, str],
-    explained: Mapping[str, Mapping[str, float]],
     *,
     samples: int,
+    replicates: int,
     seed: int,
 ) -> dict[str, Any]:
     """What the figures, tables and claims of the calibration show.
@@ -49,8 +47,8 @@ def summarise_calibration(
     Args:
         arrays: those of `measure`.
         chains: network and data set of each layer; layers of one are in order of depth.
-        explained: shares of the variance of z_bar explained by t's mean and by a regression.
         samples: drawn for each rank.
+        replicates: of the bootstrap over images.
         seed: of the bootstrap.
 
     Returns:
@@ -58,12 +56,13 @@ def summarise_calibration(
         layers: of each, `coverage` (of the last checkpoint, by level in percent), `worst` and
             `worst_before` recalibration (the largest difference from a nominal share, over
             checkpoints), `nats` and `nats_error`, `lost` and `lost_error` (against the layer
-            before), `explained_by_t`, `explained_by_regression`, and, where factors were ranked,
+            before), `explained_by_t` and `explained_by_regression` (shares of the variance of
+            z_bar), and, where factors were ranked,
             `ranks`: the share of images in the central 90 % of ranks, by factor.
         worst_coverage: K1. ranked_share: K2, the share of pairs with 85 to 95 %. rise: K3, the
             largest rise of nats from a layer to the next, in standard errors. margin: K4, the
             smallest advantage over the regression.
-        intervals: of `worst_coverage`.
+        intervals: 95 % of `worst_coverage`, `ranked_share` and `margin`, over images.
     """
     layers: dict[str, dict[str, Any]] = {}
     for key in chains:
@@ -80,8 +79,12 @@ def summarise_calibration(
             "worst_before": rounded(max(worst_coverage(part) for part in before)),
             "nats": rounded(nats.mean()),
             "nats_error": rounded(_error(nats)),
-            "explained_by_t": rounded(explained[key]["t"]),
-            "explained_by_regression": rounded(explained[key]["regression"]),
+            **{
+                f"explained_by_{model}": rounded(
+                    1 - arrays[f"{key}_left_by_{model}"].mean() / arrays[f"{key}_variance"].mean()
+                )
+                for model in ("t", "regression")
+            },
         }
         prefix = f"{key}_ranks_"
         named = {
@@ -98,26 +101,41 @@ def summarise_calibration(
             layers[second]["lost"] = rounded(-change.mean())
             layers[second]["lost_error"] = rounded(_error(change))
             rises.append(change.mean() / _error(change))
-    shares = [share for layer in layers.values() for share in layer.get("ranks", {}).values()]
-    margins = [
-        layer["explained_by_t"] - layer["explained_by_regression"] for layer in layers.values()
-    ]
     worst = max(layers, key=lambda key: layers[key]["worst"])
-    images = [len(place) for name, place in arrays.items() if "_ranks_" in name]
+    least = min(layers, key=lambda key: _margin(arrays, key))
+    places = [place for name, place in arrays.items() if "_ranks_" in name]
+    rng = np.random.default_rng(seed)
+    intervals = {
+        "worst_coverage": _interval(
+            lambda rows: max(worst_coverage(part[rows]) for part in arrays[f"{worst}_regions"]),
+            layers[worst]["images"],
+            replicates,
+            rng,
+        ),
+        "margin": _interval(
+            lambda rows: _margin(arrays, least, rows), layers[least]["images"], replicates, rng
+        ),
+    }
+    if places:
+        intervals["ranked_share"] = _interval(
+            lambda rows: _ranked_share([place[rows] for place in places], samples),
+            min(map(len, places)),
+            replicates,
+            rng,
+        )
     return {
         "order": list(chains),
         "layers": layers,
         "samples": samples,
-        "ranked_images": max(images, default=0),
+        "ranked_images": max(map(len, places), default=0),
         "worst_layer": worst,
         "worst_coverage": layers[worst]["worst"],
-        "ranked_pairs": len(shares),
-        "ranked_share": rounded(np.mean([0.85 <= share <= 0.95 for share in shares]))
-        if shares
-        else None,
+        "ranked_pairs": len(places),
+        "ranked_share": rounded(_ranked_share(places, samples)) if places else None,
         "rise": rounded(max(rises)) if rises else None,
-        "margin": rounded(min(margins)),
-        "intervals": {"worst_coverage": _interval(arrays[f"{worst}_regions"], seed)},
+        "margin": rounded(_margin(arrays, least)),
+        "margin_layer": least,
+        "intervals": intervals,
     }
 
 
@@ -126,9 +144,28 @@ def _error(values: np.ndarray) -> float:
     return float(values.std(ddof=1) / np.sqrt(len(values)))
 
 
-def _interval(found: np.ndarray, seed: int) -> list[float]:
-    """95 % interval over images of the worst coverage of the checkpoints, regions (C, R)."""
-    rng = np.random.default_rng(seed)
-    rows = rng.integers(0, found.shape[1], (REPLICATES, found.shape[1]))
-    worst = [max(worst_coverage(part[some]) for part in found) for some in rows]
-    return [rounded(bound) for bound in np.quantile(worst, (0.025, 0.975))]
+def _margin(
+    arrays: Mapping[str, np.ndarray], key: str, rows: np.ndarray | slice = slice(None)
+) -> float:
+    """Share of the variance of z_bar that t's mean explains and the regression does not."""
+    by_t, by_regression, variance = (
+        float(arrays[f"{key}_{name}"][rows].mean())
+        for name in ("left_by_t", "left_by_regression", "variance")
+    )
+    return (by_regression - by_t) / variance
+
+
+def _ranked_share(places: Sequence[np.ndarray], samples: int) -> float:
+    """Share of pairs of a layer and a factor with 85 to 95 % of images in the central 90 %."""
+    return float(np.mean([0.85 <= central_share(place, samples) <= 0.95 for place in places]))
+
+
+def _interval(
+    statistic: Callable[[np.ndarray], float],
+    images: int,
+    replicates: int,
+    rng: np.random.Generator,
+) -> list[float]:
+    """95 % interval of a statistic of rows, by the bootstrap over images."""
+    found = [statistic(rng.integers(0, images, images)) for _ in range(replicates)]
+    return [rounded(bound) for bound in np.quantile(found, (0.025, 0.975))]
