@@ -259,7 +259,7 @@ LIMITS: list[tuple[str, Any, Any, dict[str, Any]]] = [
     ("train_cinn.alexnet-fc7.batch_size", 48_000, 48_001, {}),
     ("train_baseline.dosovitskiy-fc7.batch_size", 48_000, 48_001, {}),
     ("train_network.squeezenet.checkpoints", 4751, 4752, {}),
-    ("train_baseline.dosovitskiy-fc7.discriminator_start", 999, 1000, {}),
+    ("train_baseline.dosovitskiy-fc7.discriminator_start", 4999, 5000, {}),
     ("train_autoencoder.faces.discriminator_start", 9999, 10_000, {}),
     ("train_stargan.faces.critic_layers", 6, 7, {}),
     ("experiments.table1.inputs", 2048, 2049, {}),

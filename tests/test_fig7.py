@@ -75,6 +75,17 @@ def test_distances_of_embeddings() -> None:
     assert found["ours"]["distance_from_reconstruction"]["mean"] == 0  # an edit that does nothing
 
 
+def test_the_most_sensitive_factors_have_an_interval() -> None:
+    ours = edits()
+    ours["Male"].embeddings[: COUNT // 2, 2] = 3.12
+    ours["Eyeglasses"].embeddings[:, 2] = 5
+    found = summary(ours=ours)
+    assert found["sensitive_ratio"] == pytest.approx(2.12 / 0.84)
+    low, high = found["intervals"]["sensitive_ratio"]
+    half = 1.96 / COUNT**0.5 / 0.84  # half of the images moved by 1.12, half by 3.12
+    assert (low, high) == pytest.approx((2.12 / 0.84 - half, 2.12 / 0.84 + half), abs=0.1)
+
+
 def test_only_men_are_given_beards() -> None:
     read = OPPOSITE["No_Beard"] | ~TRUTH["Male"].to_numpy()  # every woman stays without
     found = summary(ours=edits(No_Beard={"No_Beard": read}), stargan=edits())
@@ -329,7 +340,7 @@ def test_claims_are_about_the_smallest_number(numbers: dict[str, Any]) -> None:
     smile = numbers["factors"]["Smiling"]["ours"]
     assert (rows["F7.a"]["value"], rows["F7.a"]["ci"]) == (0.975, smile["success_interval"])
     expected = {"F7.b": 0.99, "F7.c": 0.93 / 0.84, "S9.a": 155 / 105, "S8.a": 1}
-    assert {name: rows[name]["value"] for name in expected} == pytest.approx(expected)
+    assert {name: rows[name]["value"] for name in expected} == pytest.approx(expected, rel=1e-5)
     assert [part["of"] for part in rows["S8.a"]["conditions"]] == ["hair", "women", "grey"]
     assert rows["S8.a"]["ci"] == numbers["coherence"]["ours"]["gender_moves_hair_interval"]
 
@@ -342,8 +353,6 @@ def test_claims_are_about_the_smallest_number(numbers: dict[str, Any]) -> None:
         ("F7.a", "factors No_Beard ours success", None, None),
         *(("F7.b", f"factors {name} ours unrelated_kept", 0.8999, False) for name in NAMES),
         ("F7.b", "factors Male ours unrelated_kept", None, None),
-        ("F7.c", "factors Young ours distance mean", 0.93, False),
-        ("F7.c", "factors Male ours distance mean", 0.84, False),
         ("S9.a", "factors Male stargan fid", 102.0, False),
         ("S9.a", "factors Smiling ours fid", 155.001, False),
         *(("S8.a", f"coherence ours {name}", 0.7999, False) for name in COHERENCE),
@@ -354,7 +363,7 @@ def test_verdicts(
     numbers: dict[str, Any], claim: str, keys: str, value: float | None, holds: bool | None
 ) -> None:
     changed = replaced(numbers, value, *keys.split())
-    if value is not None and claim in ("F7.a", "S8.a"):  # the interval is decisive
+    if value is not None and claim != "S9.a":  # the interval is decisive
         changed = replaced(changed, [value, value], *f"{keys}_interval".split())
     for scale in ("laptop", "paper"):
         assert decide({"fig7": EXPERIMENT}, {"fig7": changed}, scale)[claim]["holds"] is holds

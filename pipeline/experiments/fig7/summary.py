@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.concepts import EFFECTS
-from pipeline.evaluation.intervals import wilson
+from pipeline.evaluation.intervals import percentile_interval, wilson
 from pipeline.evaluation.quality import attribute_quality
 from pipeline.rounding import rounded
 
@@ -35,6 +35,9 @@ PAPER: dict[str, dict[str, Any]] = {
 
 GREY = 0.3
 """Share of grey from which hair counts as grey."""
+
+REPLICATES = 200
+"""Resamplings of the images for an interval."""
 
 BLOCK = 1000  # rows of a matrix of distances at once
 
@@ -88,8 +91,10 @@ def summarise(
         - `factors`: per attribute `edits`, `dimensions`, the paper's numbers, and for both methods
           the entries of `_method`
         - `coherence`: for both methods, whether edits follow the causes in the data (Sec. B.5)
+        - `sensitive_ratio`: the smaller distance of gender and glasses, divided by the largest of
+          the others (claim F7.c), and its entry in `intervals`, by a bootstrap over images
 
-        Standard deviations are over images, intervals are 95 % (Wilson). None marks what
+        Standard deviations are over images, intervals are 95 % (Wilson for shares). None marks what
         cannot be measured: hair and face if the evaluator does not read their numbers, coherence
         if an attribute is missing, the paper's numbers of other attributes.
 
@@ -126,6 +131,7 @@ def summarise(
         entry["ours"]["distance_from_reconstruction"] = _distance(reconstructions, ours[name])
         entry["stargan"]["distance_from_reconstruction"] = None
         result["factors"][name] = entry
+    result |= _sensitivity(inputs, ours, about["seed"])
     error = quality.get("hair_length", {}).get("mean_absolute_error")
     result["coherence"] = {
         method: _coherence(truth, before[method].readings, edited[method], error)
@@ -148,7 +154,8 @@ def _method(
     - `success`: share of edits in which the evaluator reads the other value, with its interval; for
       No_Beard of men only, since a beard on a woman would contradict the causes in the data
     - `changed`: for each other attribute, the share of edits in which its reading changes
-    - `unrelated_kept`: mean share unchanged, over attributes that this one does not cause
+    - `unrelated_kept`: mean share unchanged, over attributes that this one does not cause, and its
+      interval, normal over images
     - `traits_kept`: mean correlation of the readings of a face (face_*) before and after
     - `fid`, `kid` (Fig. S9)
     """
@@ -161,7 +168,8 @@ def _method(
         for other in truth
         if other != name
     }
-    kept = [1 - share for other, share in changed.items() if other not in EFFECTS.get(name, ())]
+    unrelated = [other for other in changed if other not in EFFECTS.get(name, ())]
+    kept = [after.readings[other] == before.readings[other] for other in unrelated]
     traits = [
         _correlation(before.readings[trait], after.readings[trait])
         for trait in numbers
@@ -173,6 +181,7 @@ def _method(
         "success_interval": wilson(reached),
         "changed": changed,
         "unrelated_kept": rounded(np.mean(kept)) if kept else None,
+        "unrelated_kept_interval": _normal(np.mean(kept, axis=0)) if kept else None,
         "traits_kept": rounded(np.mean(traits)) if traits else None,
         **{key: rounded(after.distances[key]) for key in ("fid", "kid")},
     }
@@ -241,11 +250,41 @@ def pair_distances(
     return result
 
 
+def _sensitivity(inputs: Measured, edits: Mapping[str, Measured], seed: int) -> dict[str, Any]:
+    """`sensitive_ratio` and its interval; None without gender, glasses and another attribute."""
+    moved = {name: _distances(inputs, edited) for name, edited in edits.items()}
+    if not {"Male", "Eyeglasses"} < moved.keys():
+        return {"sensitive_ratio": None, "intervals": {"sensitive_ratio": None}}
+    first = np.stack([moved.pop("Male"), moved.pop("Eyeglasses")])
+    others = np.stack(list(moved.values()))
+
+    def ratio(rows: NDArray[np.integer] | slice) -> float:
+        return float(first[:, rows].mean(1).min() / others[:, rows].mean(1).max())
+
+    rng, count = np.random.default_rng(seed), len(inputs.embeddings)
+    found = np.array([ratio(rng.integers(0, count, count)) for _ in range(REPLICATES)])
+    interval = [rounded(bound) for bound in percentile_interval(found)]
+    return {
+        "sensitive_ratio": rounded(ratio(slice(None))),
+        "intervals": {"sensitive_ratio": interval},
+    }
+
+
 def _distance(first: Measured, second: Measured) -> dict[str, float]:
     """Mean and standard deviation of ||f - f'||, image by image."""
-    difference = first.embeddings.astype(np.float64) - second.embeddings
-    distance = np.linalg.norm(difference, axis=1)
+    distance = _distances(first, second)
     return {"mean": rounded(distance.mean()), "std": rounded(distance.std())}
+
+
+def _distances(first: Measured, second: Measured) -> NDArray[np.floating]:
+    """||f - f'||, (R,)."""
+    return np.linalg.norm(first.embeddings.astype(np.float64) - second.embeddings, axis=1)
+
+
+def _normal(values: NDArray[np.floating]) -> list[float]:
+    """95 % interval of the mean of values (R,)."""
+    half = 1.96 * values.std() / np.sqrt(len(values))
+    return [rounded(values.mean() - half), rounded(values.mean() + half)]
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:
