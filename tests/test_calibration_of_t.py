@@ -5,10 +5,21 @@ from typing import Any
 
 import colour_models as world
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.stats import chi2
-from synthetic_calibration import BEFORE, FEATURES, IMAGES, LAYERS, SHRUNK, arrays, summary
+from synthetic_calibration import (
+    BEFORE,
+    FEATURES,
+    IMAGES,
+    LAYERS,
+    RHO,
+    SHRUNK,
+    VARIANCE,
+    arrays,
+    summary,
+)
 from training import normal
 
 from pipeline import paths
@@ -21,8 +32,10 @@ from pipeline.experiments.calibration.draw import SHARES, draw
 from pipeline.experiments.calibration.report import CalibrationSettings
 from pipeline.models.cinn import build_cinn
 from pipeline.models.evaluator import Evaluator
+from pipeline.models.inn import SemanticINN
 from pipeline.storage import write_json, write_npy, write_safetensors
 from pipeline.task import Task
+from pipeline.training.run import write_model
 
 FACTORS = {"yaw", "glasses", *(f"species={name}" for name in world.SPECIES)}
 NUMBERS = summary()
@@ -57,11 +70,20 @@ def test_measured_with_small_models(here: Path, monkeypatch: pytest.MonkeyPatch)
             for split, (z, _) in data.items():
                 noisy = (z + noise * normal(*z.shape, seed=7)).half().numpy()
                 write_npy(representations_file(paths.features(key), step, split), noisy)
+    e = SemanticINN(3, {"species": 1}, blocks=1, width=8, depth=0).eval()
+    config = {"features": 3, "factors": [["species", 1]], "blocks": 1, "width": 8, "depth": 0}
+    write_model(paths.semantic("pets"), e, config)
+    species = np.array(world.SPECIES)[np.arange(550) % 4]
+    splits = np.repeat(["train", "test"], (400, 150))
+    truth = pd.DataFrame({"split": splits, "label": np.arange(550) % 4, "species": species})
+    world.write_images(normal(550, 3, seed=9).clamp(-1, 1), truth)
     changes = {"RANKED": [("net", "pets")], "BATCH": 60, "load_evaluator": evaluator}
     changes["load_autoencoder"] = lambda _: world.Formula(decode=world.images)
     for name, value in changes.items():
         monkeypatch.setattr(module, name, value)
-    settings = CalibrationSettings(mean_samples=32, ranked_inputs=40, ranked_samples=19)
+    settings = CalibrationSettings(
+        mean_samples=32, ranked_inputs=40, ranked_samples=19, fitted_images=300
+    )
     task: Any = Task("measure", "calibration", "smoke", 3, 1, settings, rows, {}, "")
     found, numbers = module.measure(task, torch.device("cpu"))
 
@@ -78,6 +100,14 @@ def test_measured_with_small_models(here: Path, monkeypatch: pytest.MonkeyPatch)
     assert one["worst"] > one["worst_before"]  # what was right is now too narrow
     assert abs(one["explained_by_t"] - one["explained_by_regression"]) < 0.02
     assert one["explained_by_t"] > 0.85 and abs(other["explained_by_t"]) < 0.15
+    for row in (one, other):
+        assert abs(row["explained_by_mlp"] - row["explained_by_regression"]) < 0.1
+    # Of the noisy layer's Gaussian z, nothing is kept by a t that does not read it.
+    assert one["kept"] > 1 and other["kept"] < 0.2
+    with torch.no_grad():
+        factors = e(z_bar)[0]
+    np.testing.assert_allclose(found["pets_factors"], factors, atol=0.1)  # noise
+    assert numbers["semantic"]["pets"]["factors"]["species"]["dimensions"] == 1
     assert 0.3 < other["explained_by_regression"] < 0.7 and other["lost"] > 3 * other["lost_error"]
     assert set(one["ranks"]) == set(other["ranks"]) == FACTORS and numbers["ranked_images"] == 40
     for name in FACTORS:
@@ -114,6 +144,9 @@ def test_numbers_are_those_of_the_world() -> None:
         assert row["worst"] < 0.03 and row["worst_before"] == pytest.approx(-wide.min(), abs=0.03)
         assert row["nats"] == pytest.approx(-FEATURES * (0.5 + np.log(deviation)), abs=0.1)
         assert row["explained_by_t"] == pytest.approx(1 - deviation**2, abs=0.02)
+        kept = -FEATURES * np.log(deviation)  # mutual information of Gaussians
+        assert row["kept"] == pytest.approx(kept, abs=4 * row["kept_error"])
+        assert row["explained_by_mlp"] == pytest.approx(1 - deviation**2, abs=0.02)
     last = NUMBERS["layers"]["facenet-embedding"]
     assert ["lost" in NUMBERS["layers"][key] for key in LAYERS] == [False, True, False]
     assert last["lost"] == pytest.approx(FEATURES * np.log(0.8 / 0.5), abs=0.15)
@@ -131,6 +164,13 @@ def test_numbers_are_those_of_the_world() -> None:
     )
     assert NUMBERS["margin"] == pytest.approx((1 - SHRUNK) ** 2 * (1 - 0.9**2), abs=0.006)
     assert (NUMBERS["ranked_share"], NUMBERS["ranked_pairs"]) == (1, 3)
+    e = NUMBERS["semantic"]["faces"]
+    smile = e["factors"]["smile"]
+    assert (smile["dimensions"], e["factors"]["residual"]["correlation"]) == (3, None)
+    assert smile["variance"] == pytest.approx(VARIANCE, rel=0.15)
+    assert smile["correlation"] == pytest.approx(RHO, abs=0.1)
+    assert e["square"] == pytest.approx((FEATURES + 3 * VARIANCE) / 7, rel=0.05)
+    assert e["square_train"] == 0.75
     changed = summary(**{"resnet101-fc_ranks_species=fox": np.zeros(400, int)})
     assert changed["ranked_share"] == pytest.approx(2 / 3, abs=1e-6)
     both = np.stack([np.zeros(IMAGES), arrays()["facenet-embedding_regions"][-1]])
@@ -147,7 +187,7 @@ def test_figures_show_the_numbers() -> None:
             assert np.array_equal(line.get_ydata(), expected)
     layers = [NUMBERS["layers"][key] for key in LAYERS]
     left, right = figures["nats"].axes
-    assert left.lines[0].get_ydata() == pytest.approx([0, -layers[1]["lost"]], abs=1e-3)
+    assert [*left.lines[0].get_ydata()] == [row["kept"] for row in layers[:2]]
     for line, name in zip(right.lines, ("t", "regression"), strict=True):
         assert [*line.get_ydata()] == [row[f"explained_by_{name}"] for row in layers[:2]]
     shown = [text.get_text() for axes in figures["ranks"].axes for text in axes.texts]

@@ -69,10 +69,7 @@ def draw_coverage(numbers: Numbers, arrays: Arrays) -> Figure:
 
 
 def draw_nats(numbers: Numbers) -> Figure:
-    """Log-likelihood of z_bar given z over depth, relative to the first layer of each network.
-
-    Errors are those of the difference from the layer before, on the same images.
-    """
+    """Nats that z tells of z_bar, and the variance of z_bar that it explains, over depth."""
     chains = {name: keys for name, keys in _chains(numbers).items() if len(keys) > 1}
     with figure_style():
         figure = Figure(figsize=(WIDTH, 2.8), layout="constrained")
@@ -81,14 +78,14 @@ def draw_nats(numbers: Numbers) -> Figure:
         for (chain, keys), colour in zip(chains.items(), colours, strict=True):
             found = [numbers["layers"][key] for key in keys]
             place = range(len(keys))
-            left.errorbar(place, [row["nats"] - found[0]["nats"] for row in found],
-                          [row.get("lost_error", 0) for row in found], color=colour, marker="o",
+            left.errorbar(place, [row["kept"] for row in found],
+                          [row["kept_error"] for row in found], color=colour, marker="o",
                           markersize=3, linewidth=1.2, capsize=2, label=chain)  # fmt: skip
             right.plot(place, [row["explained_by_t"] for row in found], color=colour, marker="o",
                        markersize=3, linewidth=1.2)  # fmt: skip
             right.plot(place, [row["explained_by_regression"] for row in found], color=colour,
                        linewidth=1, linestyle=":")  # fmt: skip
-        left.set_title("(a) log p(z̄|z), against the first layer", loc="left")
+        left.set_title("(a) nats kept, log p(z̄|z) − log p(z̄)", loc="left")
         left.set_ylabel("nats")
         left.legend(fontsize=7)
         right.set_title("(b) variance of z̄ explained", loc="left")
@@ -99,7 +96,7 @@ def draw_nats(numbers: Numbers) -> Figure:
         add_footer(
             figure,
             numbers,
-            ["(a) ± standard error of each step", "(b) dotted: ridge regression on z"],
+            ["(a) ± standard error", "(b) dotted: ridge regression on z"],
         )
     return figure
 

@@ -24,6 +24,7 @@ class CalibrationSettings(Section):
     mean_samples: Several = 32  # samples whose mean is t's prediction of z_bar
     ranked_inputs: Several = 400  # test images whose factors are ranked
     ranked_samples: Several = 99  # samples of each that they are ranked among
+    fitted_images: Several = 8000  # training images that the perceptron is fitted to
     bootstrap: Several = 200  # resamplings of the images for 95 % intervals
 
 
@@ -66,8 +67,8 @@ CLAIMS = (
         id="K3",
         source="Fig. 3",
         statement="Deeper layers determine no more of the image.",
-        statistic="rise of the mean log p(z̄|z) from a layer to the next, in standard errors; "
-        "maximum over layers",
+        statistic="rise of the mean log p(z̄|z) - log p(z̄) from a layer to the next, in standard "
+        "errors; maximum over layers",
         conditions=(Condition(1, lambda numbers: (numbers["rise"], None), sign="<="),),
     ),
     Claim(
@@ -100,11 +101,11 @@ FIGURES = (
     Image(
         "nats",
         "What layers determine, over depth",
-        "(a) Mean log-likelihood of test images' z̄ given z. It should fall with depth, for a layer "
-        "sees only what the one before it passes on. (b) Variance of z̄ that t's mean explains, "
-        "and a linear regression (dotted), which it should not stay below.",
-        "Two line charts over the depth of networks: a falling log-likelihood, and a falling share "
-        "of explained variance with a dotted line close below.",
+        "(a) What z tells of z̄: log p(z̄|z) − log p(z̄), mean over test images. It should fall with "
+        "depth, for a layer sees only what the one before it passes on. (b) Variance of z̄ that t's "
+        "mean explains, and a linear regression (dotted), which it should not stay below.",
+        "Two line charts over the depth of networks: falling nats, and a falling share of "
+        "explained variance with a dotted line close below.",
     ),
 )
 
@@ -121,9 +122,9 @@ def facts(numbers: Numbers) -> list[Fact]:
 
 
 def tables(numbers: Numbers) -> list[Table]:
-    """A row per layer: coverage, nats, explained variance."""
-    head = ["layer", "50 %", "80 %", "90 %", "95 %", "worst", "before", "nats", "lost",
-            "explained by t", "by regression"]  # fmt: skip
+    """A row per layer: coverage, nats, explained variance; and a row per factor of e."""
+    head = ["layer", "50 %", "80 %", "90 %", "95 %", "worst", "before", "nats kept", "lost",
+            "explained by t", "by regression", "by perceptron"]  # fmt: skip
     rows = []
     for key in numbers["order"]:
         row = numbers["layers"][key]
@@ -134,19 +135,48 @@ def tables(numbers: Numbers) -> list[Table]:
                 *(f"{100 * share:.1f}" for share in row["coverage"].values()),
                 f"{100 * row['worst']:.1f}",
                 f"{100 * row['worst_before']:.1f}",
-                f"{row['nats']:.1f}",
+                f"{row['kept']:.1f}",
                 lost,
                 f"{100 * row['explained_by_t']:.1f} %",
                 f"{100 * row['explained_by_regression']:.1f} %",
+                f"{100 * row['explained_by_mlp']:.1f} %",
             ]
         )
     note = (
         "Share of test images, in per cent, in the central regions of nominal 50 to 95 %; worst: "
         "largest difference from a nominal share, in points, over all checkpoints, after and "
-        "before recalibration. Nats: mean log p(z̄|z), up to a constant; lost: against the layer "
-        "before, ± standard error over images. Explained: share of the variance of z̄."
+        "before recalibration. Nats kept: mean log p(z̄|z) − log p(z̄); lost: against the layer "
+        "before, ± standard error over images. Explained: share of the variance of z̄; the "
+        "perceptron is fitted to what the regression leaves."
     )
-    return [Table("Calibration of t", head, rows, note, stacked=True)]
+    return [Table("Calibration of t", head, rows, note, stacked=True), _factor_table(numbers)]
+
+
+def _factor_table(numbers: Numbers) -> Table:
+    """A row per factor of e."""
+    head = ["data", "factor", "dimensions", "variance", "correlation of pairs", "|e|²/N",
+            "on training images"]  # fmt: skip
+    rows = []
+    for dataset, e in numbers["semantic"].items():
+        for name, factor in e["factors"].items():
+            correlation, variance = factor["correlation"], factor["variance"]
+            rows.append(
+                [
+                    dataset,
+                    name.replace("_", " "),
+                    str(factor["dimensions"]),
+                    "" if variance is None else f"{variance:.2f}",
+                    "" if correlation is None else f"{correlation:.2f}",
+                    f"{e['square']:.2f}" if name == "residual" else "",
+                    f"{e['square_train']:.2f}" if name == "residual" else "",
+                ]
+            )
+    note = (
+        "Of test images. e is trained to give each factor the variance 1, and two images that "
+        "share its concept the correlation 0.9. A layer that knows the concept and nothing else "
+        "explains this share of the factor (Eq. 20)."
+    )
+    return Table("Factors of e", head, rows, note, stacked=True)
 
 
 EXPERIMENT = Experiment(

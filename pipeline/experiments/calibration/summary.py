@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.evaluation.coverage import LEVELS, central_share, coverage, worst_coverage
+from pipeline.evaluation.pair_correlation import factor_variance, pair_correlation
 from pipeline.rounding import rounded
 
 __all__ = ["RANKED", "squared_error", "summarise_calibration"]
@@ -56,12 +57,16 @@ def summarise_calibration(
         layers: of each, `coverage` (of the last checkpoint, by level in percent), `worst` and
             `worst_before` recalibration (the largest difference from a nominal share, over
             checkpoints), `nats` and `nats_error`, `lost` and `lost_error` (against the layer
-            before), `explained_by_t` and `explained_by_regression` (shares of the variance of
-            z_bar), and, where factors were ranked,
+            before), `kept` and `kept_error` (nats against log p(z_bar)), `explained_by_t`,
+            `explained_by_regression` and `explained_by_mlp` (shares of the variance of z_bar),
+            and, where factors were ranked,
             `ranks`: the share of images in the central 90 % of ranks, by factor.
         worst_coverage: K1. ranked_share: K2, the share of pairs with 85 to 95 %. rise: K3, the
             largest rise of nats from a layer to the next, in standard errors. margin: K4, the
             smallest advantage over the regression.
+        semantic: of e of each data set, `square` (|e|^2 / N of test images), `square_train`, and
+            `factors`: of each factor the `dimensions`, the `variance`, which should be 1, and the
+            `correlation` of two images that share its concept, which should be 0.9.
         intervals: 95 % of `worst_coverage`, `ranked_share` and `margin`, over images.
     """
     layers: dict[str, dict[str, Any]] = {}
@@ -79,11 +84,13 @@ def summarise_calibration(
             "worst_before": rounded(max(worst_coverage(part) for part in before)),
             "nats": rounded(nats.mean()),
             "nats_error": rounded(_error(nats)),
+            "kept": rounded((nats - arrays[f"{key}_prior"]).mean()),
+            "kept_error": rounded(_error(nats - arrays[f"{key}_prior"])),
             **{
                 f"explained_by_{model}": rounded(
                     1 - arrays[f"{key}_left_by_{model}"].mean() / arrays[f"{key}_variance"].mean()
                 )
-                for model in ("t", "regression")
+                for model in ("t", "regression", "mlp")
             },
         }
         prefix = f"{key}_ranks_"
@@ -135,7 +142,32 @@ def summarise_calibration(
         "rise": rounded(max(rises)) if rises else None,
         "margin": rounded(_margin(arrays, least)),
         "margin_layer": least,
+        "semantic": {
+            name.removesuffix("_factors"): _semantic(arrays, name.removesuffix("_factors"))
+            for name in arrays
+            if name.endswith("_factors")
+        },
         "intervals": intervals,
+    }
+
+
+def _semantic(arrays: Mapping[str, np.ndarray], dataset: str) -> dict[str, Any]:
+    """How far e of a data set is what its loss demands."""
+    values, names = arrays[f"{dataset}_factors"], arrays[f"{dataset}_names"].tolist()
+    parts = np.split(values, np.cumsum(arrays[f"{dataset}_sizes"])[:-1], axis=1)
+    factors = {}
+    for name, part in zip(names, parts, strict=True):
+        factors[name] = {
+            "dimensions": part.shape[1],
+            "variance": rounded(factor_variance(part)) if part.size else None,
+        }
+        classes = arrays.get(f"{dataset}_concept_{name}")
+        found = float("nan") if classes is None else pair_correlation(part, classes)
+        factors[name]["correlation"] = None if np.isnan(found) else rounded(found)
+    return {
+        "square": rounded(np.square(values, dtype=np.float64).mean()),
+        "square_train": rounded(arrays[f"{dataset}_square"].mean()),
+        "factors": factors,
     }
 
 

@@ -1,0 +1,80 @@
+"""What regressions on z leave of z_bar: the least that a layer holds, beside t and Eq. 19."""
+
+from __future__ import annotations
+
+import warnings
+from math import isqrt
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+from torch.nn import functional as F
+
+from pipeline.experiments.calibration.summary import squared_error
+from pipeline.models.inn import ConditionalINN
+from pipeline.models.regression import LinearPrediction
+
+__all__ = ["left_by_regressions"]
+
+BATCH = 1000
+INPUTS, HIDDEN = 1000, (256,)
+"""Inputs and hidden units of the perceptron."""
+
+
+def left_by_regressions(
+    t: ConditionalINN,
+    z_bar: Tensor,
+    z: Tensor,
+    train: Tensor,
+    train_z: Tensor,
+    images: int,
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """Squared errors (R,) of a ridge regression of z_bar on z, and of it with a perceptron.
+
+    train (M, N) and train_z: posterior means and representations of training images. The regression
+    is t's own, if it has one. The perceptron has one hidden layer and is fitted to what the
+    regression leaves of the first training images.
+    """
+    prediction = t.prediction
+    if prediction is None:
+        prediction = LinearPrediction(train_z.shape[1:], train.shape[1])
+        prediction.fit(train_z, train)
+    device = prediction.scale.device
+
+    @torch.no_grad()
+    def predicted(z: Tensor) -> np.ndarray:
+        return torch.cat([prediction(part.to(device)).cpu() for part in z.split(BATCH)]).numpy()
+
+    linear, some = predicted(z), train_z[:images]
+    left = train[: len(some)].numpy() - predicted(some)
+    scale = left.std() or 1.0
+    perceptron = make_pipeline(
+        StandardScaler(),
+        MLPRegressor(
+            hidden_layer_sizes=HIDDEN,
+            early_stopping=True,
+            n_iter_no_change=3,
+            max_iter=30,
+            random_state=seed,
+        ),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the last step is as good as any
+        perceptron.fit(_pooled(some), left / scale)
+    both = linear + scale * perceptron.predict(_pooled(z)).reshape(linear.shape)
+    values = z_bar.numpy()
+    return {"regression": squared_error(values, linear), "mlp": squared_error(values, both)}
+
+
+def _pooled(z: Tensor) -> np.ndarray:
+    """z (R, *shape) as (R, F), averaged over parts of the image until F is about INPUTS."""
+    if z.ndim == 4:
+        side = max(1, isqrt(INPUTS // z.shape[1]))
+        if side < z.shape[2]:
+            z = torch.cat([F.adaptive_avg_pool2d(part.float(), side) for part in z.split(BATCH)])
+    return z.float().flatten(1).numpy()
