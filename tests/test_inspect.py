@@ -14,6 +14,7 @@ import pytest
 import torch
 from colour_models import Formula
 from drawn import assert_grid, assert_words_apart, noise, place, sheet, texts
+from scipy.stats import chi2
 from torch import Tensor, nn
 
 from pipeline.drawing.inspect import FIGURES
@@ -116,6 +117,8 @@ def test_likelihood_and_calibration_are_those_of_t(measured: Any) -> None:
         "nll_per_dimension_se": float(nats.std()) / np.sqrt(60),
         "v_square_mean": float(square.mean()),
     }
+    inside = chi2.cdf(square.sum(1).numpy(), DIMENSIONS) <= 0.9
+    assert measured[1]["coverage_90"] == pytest.approx(inside.mean(), abs=0.02)
     assert {key: measured[1][key] for key in expected} == pytest.approx(expected, rel=1e-2)
 
 

@@ -18,6 +18,7 @@ from pipeline.datasets.features import Posterior
 from pipeline.datasets.images import Images, ImageSet, to_pixels
 from pipeline.errors import PipelineError
 from pipeline.evaluation.calibration import calibrate
+from pipeline.evaluation.coverage import LEVELS, regions
 from pipeline.evaluation.explained_variance import (
     bootstrap_components,
     estimate,
@@ -116,6 +117,8 @@ def inspect_layer(
     - `explained_by_v`: Eq. 19 of z_bar
     - `nll_per_dimension`: -log p(z_bar | z) / N, in nats, of all test images (Eq. 3)
     - `v_square_mean`, `v_square_sd`: of |v|^2 / N of all test images (see `calibrate`)
+    - `coverage_50`, `_80`, `_90` and `_95`: share of them in the central region of t of this many
+      per cent
     - `pixel_variance`: mean of the variances over pixels and inputs (Fig. 3);
       `pixel_variance_images`: the same over test images instead of samples
     - `class_agreement`: share of samples that get the class predicted for the input;
@@ -242,8 +245,14 @@ def _likelihood(t: ConditionalINN, test: Split) -> dict[str, float | None]:
     v, loss = recover_invariances(t, test.posterior, test.z, device)
     found = calibrate(v.cpu().numpy())
     nats = loss.double().cpu().numpy() / v.shape[1] + 0.5 * math.log(2 * math.pi)
+    inside = regions(v.cpu().numpy())[:, None] <= LEVELS
+    shares = [
+        _with_error(f"coverage_{100 * level:.0f}", within.astype(np.float64))
+        for level, within in zip(LEVELS, inside.T, strict=True)
+    ]
     return {
         **_with_error("nll_per_dimension", nats),
+        **{name: value for share in shares for name, value in share.items()},
         "v_square_mean": found["square_mean"],
         "v_square_sd": found["square_sd"],
     }

@@ -74,6 +74,13 @@ NUMBERS: Sequence[Number] = (
         "set, lower means that z says more about the image.",
     ),
     Number(
+        "Test images in the central 90 % region of t",
+        "coverage_90",
+        3,
+        "0.9 if t is calibrated; less, and samples vary too little. In the regions of 50, 80 and "
+        "95 % it is {coverage_50}, {coverage_80} and {coverage_95}.",
+    ),
+    Number(
         "Mean of |v|² / N on test images",
         "v_square_mean",
         3,
