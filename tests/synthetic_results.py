@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import synthetic_calibration
+import synthetic_eq7
 import synthetic_fig3
 import synthetic_fig4
 import synthetic_fig5
@@ -23,7 +24,7 @@ from pipeline.reporting.tables import write_table
 from pipeline.storage import write_json
 
 SYNTHETIC = {
-    "calibration": synthetic_calibration,
+    "calibration": synthetic_calibration, "eq7": synthetic_eq7,
     "fig3": synthetic_fig3, "fig4": synthetic_fig4, "fig5": synthetic_fig5,
     "fig6": synthetic_fig6, "fig7": synthetic_fig7, "figs10": synthetic_fig3,
     "table1": synthetic_table1,

@@ -55,6 +55,13 @@ def grids(
 
     if experiment == "calibration":
         return {}
+    if experiment == "eq7":
+        samples, edits = arrays["samples"], arrays["edits"]
+        blocks = [
+            [[sample, *row] for sample, row in zip(samples[i], edits[i], strict=True)]
+            for i in (0, 1)
+        ]
+        return {"eq7": blocks}
     if experiment == "table1":
         arrays |= {f"{layer}_first": arrays[f"{layer}_ours"][:, 0] for layer in LAYERS}
         ours, *others = (
