@@ -141,8 +141,21 @@ def test_ratio_and_correlation():
     first, second = np.random.default_rng(10).normal(size=(2, 20))
     assert ev.correlation(first, second) == pytest.approx(np.corrcoef(first, second)[0, 1])
     assert ev.correlation(np.full(20, 0.1), np.arange(20)) == 0
-    result = ev.estimate_correlation(second, second, second[:, None] + np.zeros(10))
+    result = ev.estimate_correlation(second, second, second[:, None] + np.zeros(10), 0)
     assert [result.value, result.low, result.high] == pytest.approx([1, 1, 1])
+
+
+@pytest.mark.parametrize(("memory", "widest", "narrowest"), [(0.0, 0.35, 0.1), (0.95, 2.0, 0.4)])
+def test_the_interval_of_a_correlation_knows_that_neighbours_resemble_each_other(
+    memory: float, widest: float, narrowest: float
+) -> None:
+    """Independent curves of 400 checkpoints: as an AR(1) process, they count as 20."""
+    steps = np.random.default_rng(2).normal(size=(2, 400))
+    curves = np.zeros((2, 400))
+    for i in range(400):
+        curves[:, i] = memory * curves[:, i - 1] + steps[:, i]
+    result = ev.estimate_correlation(curves[0], curves[1], curves[0][:, None] + np.zeros(300), 0)
+    assert narrowest < result.high - result.low < widest
 
 
 def test_bad_designs_and_resamplings_are_refused():

@@ -23,6 +23,7 @@ rather than a ratio of noise.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isqrt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -343,14 +344,23 @@ def correlation(first: ArrayLike, second: ArrayLike) -> Floats:
 
 
 def estimate_correlation(
-    curve: ArrayLike, other: ArrayLike, curve_replicates: ArrayLike
+    curve: ArrayLike, other: ArrayLike, curve_replicates: ArrayLike, seed: int
 ) -> Estimate:
-    """Pearson correlation of two curves over C checkpoints; only the first one is resampled.
+    """Pearson correlation of two curves over C checkpoints of one training.
+
+    Neighbouring checkpoints resemble each other: with each replicate, blocks of sqrt(C) consecutive
+    ones are drawn with replacement, cyclically (circular block bootstrap, Politis and Romano 1992).
 
     Args:
         curve: (C,) shares.
-        other: (C,) e.g. accuracies, taken as given.
+        other: (C,) e.g. accuracies.
         curve_replicates: (C, B) replicates of `curve`.
+        seed: of the blocks.
     """
-    replicates = correlation(np.asarray(curve_replicates).T, other)
-    return estimate(float(correlation(curve, other)), replicates)
+    replicates, others = np.asarray(curve_replicates).T, np.asarray(other)
+    count, block = len(others), max(1, isqrt(len(others)))
+    rng = np.random.default_rng(seed)
+    starts = rng.integers(0, count, (len(replicates), -(-count // block)))
+    places = (starts[:, :, None] + np.arange(block)).reshape(len(replicates), -1)[:, :count] % count
+    drawn = np.take_along_axis(replicates, places, axis=1)
+    return estimate(float(correlation(curve, other)), correlation(drawn, others[places]))

@@ -247,6 +247,6 @@ EXPERIMENT = Experiment(
     figures=FIGURES,
     facts=facts,
     tables=tables,
-    intervals="Fig. 4: bootstrap over inputs and invariances",
+    intervals="Fig. 4: bootstrap over inputs and invariances, F4.c also over blocks of checkpoints",
     check=check,
 )

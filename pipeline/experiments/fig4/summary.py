@@ -69,7 +69,8 @@ def summarise_fig4(
       the same with `first_order`; if calibration is given, its numbers as `v_<name>`
 
     Standard errors and intervals come from one two-way bootstrap over inputs and invariances,
-    drawn once for all checkpoints. A ratio's denominator below 0.001 counts as 0.001.
+    drawn once for all checkpoints; that of the correlation draws blocks of checkpoints as well. A
+    ratio's denominator below 0.001 counts as 0.001.
 
     Args:
         factors: (C, X, V, N) e(t^-1(v | Phi(x))) at C checkpoints, with the same x and v in all.
@@ -142,7 +143,7 @@ def summarise_fig4(
                 values[above], values[below], replicated[above], replicated[below], RESOLUTION
             )
     statistics["digit_accuracy_pearson"] = estimate_correlation(
-        share["digit", "total"], accuracy, drawn["digit", "total"]
+        share["digit", "total"], accuracy, drawn["digit", "total"], seed
     )
     gaps = _smallest_gap([drawn[name, "total"][0] for name in ORDER])
     gap = _smallest_gap([share[name, "total"][0] for name in ORDER])
