@@ -11,7 +11,7 @@ from pipeline.experiments.fig4.summary import FACTORS, summarise_fig4
 SLICES = {"residual": slice(0, 4), "digit": slice(4, 10), "foreground": slice(10, 13),
           "background": slice(13, 16)}  # fmt: skip
 STEPS = [0, 100, 200, 300, 400, 500]
-ACCURACY = [0.1, 0.12, 0.4, 0.8, 0.9, 0.92]
+ACCURACY = [0.1, 0.2, 0.4, 0.6, 0.8, 0.92]
 # Variance components (z, v, interaction) of each factor before and after training.
 BEFORE = {"residual": (0.2, 0.7, 0.1), "digit": (0.02, 0.9, 0.08), "foreground": (0.2, 0.7, 0.1),
           "background": (0.4, 0.5, 0.1)}  # fmt: skip
