@@ -15,7 +15,7 @@ from typing import Any
 from pipeline import paths
 from pipeline.config.config import Config
 from pipeline.config.fields import Section
-from pipeline.config.rows import STYLIZED, ExperimentRow, Rows
+from pipeline.config.rows import STYLIZED, ExperimentRow, Rows, Run
 from pipeline.datasets.formats import format_name
 from pipeline.modules import hash_modules
 from pipeline.networks.card import load_card
@@ -35,6 +35,7 @@ class Item:
         rows: the rows of params.yaml that it is about.
         modules: modules that it imports by name, in addition to those that its script imports.
         related: settings of other stages that it needs.
+        tests: whether it draws test images, and so depends on `test_seed`.
     """
 
     stage: str
@@ -43,13 +44,15 @@ class Item:
     rows: Rows = Rows()
     modules: Iterable[str] = ()
     related: Mapping[str, Section] = field(default_factory=dict)
+    tests: bool = False
 
-    def content(self, scale: str, seed: int) -> dict[str, Any]:
+    def content(self, run: Run) -> dict[str, Any]:
         """What its file holds."""
         files = [f"pipeline.stages.{self.stage}", *self.modules]
         return {
-            "scale": scale,
-            "seed": seed,
+            "scale": run.scale,
+            "seed": run.seed,
+            **({"test_seed": run.test_seed} if self.tests else {}),
             "settings": self.settings.model_dump(mode="json"),
             "rows": self.rows.model_dump(mode="json"),
             "related": {key: value.model_dump(mode="json") for key, value in self.related.items()},
@@ -62,7 +65,7 @@ def write_plan(config: Config) -> None:
     with new_folder(Path("data/plan")) as folder:
         for item in items(config):
             file = folder / paths.plan(item.stage, item.name).name
-            write_json(file, item.content(config.run.scale, config.run.seed))
+            write_json(file, item.content(config.run))
 
 
 def items(config: Config) -> Iterator[Item]:
@@ -82,7 +85,7 @@ def _of_data(config: Config) -> Iterator[Item]:
         rows = Rows(datasets={name: run.datasets[name]} if name in run.datasets else {})
         settings = config.settings("prepare", name)
         module = [f"pipeline.datasets.{format_name(name, rows)}"]
-        yield Item("prepare", name, settings, rows, module)
+        yield Item("prepare", name, settings, rows, module, tests=True)
         yield Item("draw_data", name, settings, rows, module)
     for name, row in run.datasets.items():
         rows = Rows(datasets={name: row})
@@ -94,7 +97,7 @@ def _of_data(config: Config) -> Iterator[Item]:
         "train_dequantizer", "generate",
     ):  # fmt: skip
         for name, section in config.sections[stage].items():
-            yield Item(stage, name, section)
+            yield Item(stage, name, section, tests=stage == "generate")
 
 
 def _of_networks(config: Config) -> Iterator[Item]:

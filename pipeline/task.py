@@ -29,12 +29,13 @@ class Task(Generic[SettingsT]):
         stage: name of the stage.
         item: name of the item; empty if the stage has only one.
         scale: name of the scale, which reports are filed under.
-        seed: every random choice follows from it.
+        seed: every random choice follows from it, but for those of `test_seed`.
         threads: CPU threads to use.
         settings: the item's settings.
         rows: the rows of params.yaml that it is about.
         related: settings of other stages that it needs, by stage.
-        digest: SHA-256 of what decides the result: all of the above but threads, and the code.
+        digest: SHA-256 of what decides the result: all but threads, and the code.
+        test_seed: decides which test images are drawn, where the stage draws any.
     """
 
     stage: str
@@ -46,6 +47,7 @@ class Task(Generic[SettingsT]):
     rows: Rows
     related: Mapping[str, Mapping[str, Any]]
     digest: str
+    test_seed: int = 0
 
     @property
     def name(self) -> str:
@@ -86,6 +88,7 @@ def load_task(
             rows,
             content["related"],
             hashlib.sha256(text).hexdigest(),
+            content.get("test_seed", 0),
         )
     except (KeyError, ValueError) as error:  # of pydantic and json, too
         raise PipelineError(f"{path} is out of date: run `dvc repro plan`.") from error

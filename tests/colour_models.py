@@ -13,13 +13,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from data_files import write_parts
 from torch import Tensor, nn
 
 from pipeline import paths
 from pipeline.config.rows import BaselineRow, ExperimentRow, LayerRow, Rows
 from pipeline.datasets.features import representations_file, save_posterior
 from pipeline.datasets.images import to_pixels
-from pipeline.storage import read_json, write_json, write_npy, write_parquet
+from pipeline.storage import read_json, write_json, write_npy
 from pipeline.task import Task
 
 SIZE, STEP = 16, 7
@@ -108,8 +109,7 @@ class Network(Formula):
 
 
 def write_images(colours: Tensor, truth: pd.DataFrame) -> None:
-    write_npy(paths.prepared("pets") / "images.npy", to_pixels(images(colours)).numpy())
-    write_parquet(paths.prepared("pets") / "ground_truth.parquet", truth)
+    write_parts(paths.prepared("pets"), to_pixels(images(colours)).numpy(), truth)
 
 
 def write_rows(modules: Mapping[str, tuple[str, str]], classes: int = 4, **experiment: Any) -> Rows:
@@ -117,7 +117,7 @@ def write_rows(modules: Mapping[str, tuple[str, str]], classes: int = 4, **exper
     layers = {}
     for i, (key, (network, module)) in enumerate(modules.items()):
         layers[key] = LayerRow(network=network, dataset="pets", module=module)
-        config = {"arguments": {"classes": classes}, "steps": [0, STEP]}
+        config = {"arguments": {"classes": classes}, "steps": [0, STEP], "published": False}
         write_json(paths.network(network) / "config.json", config)
         gain = {"gain": 0.01 * (i + 1), "features": 3}
         write_json(paths.cinn(key) / "config.json", {"model": gain})

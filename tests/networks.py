@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from data_files import write_parts
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -38,14 +39,19 @@ def make_task(stage: str, item: str, settings: Section, **rows: Any) -> Task[Any
 
 
 def write_data(folder: Path, classes: int, unseen: int = 0, size: int = 32) -> Path:
-    """A data set of noisy images whose colours are their class; further ones are `unseen`.
+    """A data set of noisy images whose colours are their class.
+
+    Of `unseen` further classes, eight images each take the place of those of validation and test.
 
     The images of `calibration` are those of `validation` once more.
     """
     generator = np.random.default_rng(0)
     colours = generator.uniform(40, 215, size=(classes + unseen, 2, 1, 3))  # of upper, lower half
     rows = [(split, c) for split, n in SPLITS.items() for c in range(classes) for _ in range(n)]
-    rows += [("unseen", classes + c) for c in range(unseen) for _ in range(8)]
+    if unseen:
+        rows = [row for row in rows if row[0] not in ("validation", "test")]
+        strangers = [classes + c for c in range(unseen) for _ in range(8)]
+        rows += [(split, c) for split in ("validation", "test") for c in strangers]
     truth = pd.DataFrame(rows, columns=["split", "label"])
     truth["species"] = "kind " + truth["label"].astype(str)
     pixels = colours[truth["label"]].repeat(size // 2, axis=1).repeat(size, axis=2)
@@ -56,7 +62,5 @@ def write_data(folder: Path, classes: int, unseen: int = 0, size: int = 32) -> P
         pd.concat([truth, again], ignore_index=True),
         pixels[[*truth.index, *again.index]],
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / "images.npy", pixels.clip(0, 255).astype(np.uint8))
-    truth.to_parquet(folder / "ground_truth.parquet")
+    write_parts(folder, pixels.clip(0, 255).astype(np.uint8), truth)
     return folder

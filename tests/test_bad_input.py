@@ -45,7 +45,7 @@ def run(change: Any, run_script: Any) -> Callable[..., tuple[int, str]]:
             config = load_config()
             for item in items(config):
                 if (item.stage, item.name) == (stage, "".join(arguments)):
-                    content = item.content(config.run.scale, config.run.seed)
+                    content = item.content(config.run)
                     write_json(paths.plan(item.stage, item.name), content)
         code, _, error = run_script(stage, *arguments)
         return code, error
@@ -132,7 +132,7 @@ def truncate(path: Path, left: int) -> None:
 def test_a_failed_run_keeps_what_was_there(prepared: Path, mnist: Path, refused: Any) -> None:
     truncate(mnist / NAMES["train"][0], -5)
     assert refused("prepare").startswith(f"mnist/{NAMES['train'][0]} is truncated")
-    assert (prepared / "strokes.npy").is_file()
+    assert (prepared / "learning" / "strokes.npy").is_file()
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def prepared(mnist: Path, run: Any) -> Path:
     return paths.prepared("digits")
 
 
-@pytest.mark.parametrize("file", ["ground_truth.parquet", "strokes.npy"])
+@pytest.mark.parametrize("file", ["learning/ground_truth.parquet", "learning/strokes.npy"])
 @pytest.mark.parametrize("stage", ["train_autoencoder", "train_network", "draw_data"])
 def test_a_damaged_input(prepared: Path, refused: Any, stage: str, file: str) -> None:
     damaged = prepared / file
@@ -180,10 +180,12 @@ def test_a_damaged_input(prepared: Path, refused: Any, stage: str, file: str) ->
 
 
 def test_digits_that_are_not_those_of_the_truth(prepared: Path, refused: Any) -> None:
-    truth = prepared / "ground_truth.parquet"
-    write_parquet(truth, read_parquet(truth).iloc[1:])
+    truth = prepared / "learning" / "ground_truth.parquet"
+    rows = read_parquet(truth)
+    write_parquet(truth, rows.iloc[1:])
     sentence = refused("train_autoencoder")
-    assert "strokes.npy holds 400 images" in sentence and "399 rows" in sentence
+    assert f"strokes.npy holds {len(rows)} images" in sentence
+    assert f"{len(rows) - 1} rows" in sentence
 
 
 def test_a_layer_is_inspected_with_what_it_was_trained_on(

@@ -236,7 +236,7 @@ ROWS: list[tuple[str, Any, list[str]]] = [
     ("experiments.fig7.networks", ["alexnet"], ["experiments.fig7.networks is", "[facenet]"]),
     ("baselines.dosovitskiy-fc7", {"layer": "squeezenet-fire8", "dataset": "digits"},
      ["baselines.dosovitskiy-fc7.dataset is 'digits'", "animals or faces"]),
-    ("networks.mine", {"dataset": "animals", "build": "facenet"}, ["mine.dataset", "unseen"]),
+    ("networks.mine", {"dataset": "animals", "build": "facenet"}, ["mine.dataset", "format faces"]),
     ("experiments.fig4.layers", [], ["experiments.fig4.layers is []"]),
     ("datasets.animals.autoencoder_data", "digits", ["'digits'", "animals", "faces"]),
     ("datasets.digits.autoencoder_data", "faces", ["'faces'", "must be digits"]),
@@ -249,6 +249,7 @@ ROWS: list[tuple[str, Any, list[str]]] = [
     ("experiments.table1.baselines", ["dosovitskiy-fc6"],
      ["experiments.table1.baselines is", "baselines for each"]),
 ]  # fmt: skip
+CELEBA = {"prepare.faces.source": "celeba", "prepare.faces.folder": "x"}
 MNIST = {"prepare.digits.source": "mnist", "prepare.digits.folder": "x"}
 SIZES = {f"prepare.{name}.size" for name in ("animals", "faces", "animalfaces")}
 LIMITS: list[tuple[str, Any, Any, dict[str, Any]]] = [
@@ -290,11 +291,10 @@ LIMITS: list[tuple[str, Any, Any, dict[str, Any]]] = [
     ("prepare.digits.train", 3700, 3701, {}),
     ("prepare.digits.train", 59_200, 59_201, MNIST),
     ("prepare.digits.test", 10_000, 10_001, MNIST),
-    # Unseen people make pairs, by which FaceNet is verified.
-    ("prepare.faces.unseen", 102, 101, {}),
-    ("prepare.faces.unseen", 4, 3, {"prepare.faces.unseen_identities": 2}),
-    ("prepare.faces.unseen", 4, 3, {"prepare.faces.source": "celeba", "prepare.faces.folder": "x"}),
-    ("prepare.faces.unseen", 0, -1, {f"{FACENET}.weights": "x"}),
+    # People make pairs, by which FaceNet is verified.
+    ("prepare.faces.validation", 4, 3, {}),
+    ("prepare.faces.validation", 4, 3, {"prepare.faces.images_per_person": 2}),
+    ("prepare.faces.validation", 4, 3, CELEBA),
     # Factors may leave no residual.
     ("train_semantic.digits.sizes", COLOURS | {"digit": 62}, COLOURS | {"digit": 63}, {}),
     ("train_semantic.animalfaces.sizes", {"species": 128}, {"species": 129}, {}),

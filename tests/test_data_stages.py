@@ -8,9 +8,9 @@ from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
+from data_files import read_truth
 from photograph_files import write_classes
 from torch import Tensor, nn
 
@@ -23,6 +23,7 @@ from pipeline.datasets.features import load_posterior
 from pipeline.datasets.fingerprint import check_fingerprint, fingerprint, model_files
 from pipeline.datasets.folder import Settings
 from pipeline.datasets.images import ImageSet
+from pipeline.datasets.parts import PARTS
 from pipeline.datasets.splits import SPLITS
 from pipeline.errors import PipelineError
 from pipeline.stages import draw_data, encode, generate, prepare
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("here")
 CPU = torch.device("cpu")
 COUNTS = {"train": 20, "validation": 12, "test": 6, "reference": 2, "calibration": 3}
 ANIMALS = animals.Settings(size=16, train_t=3, **COUNTS)
-FACES = faces.Settings(size=16, identities=3, unseen_identities=2, unseen=4, **COUNTS)
+FACES = faces.Settings(size=16, identities=3, images_per_person=2, **COUNTS)
 PHOTOS = Rows(
     datasets={"photos": DatasetRow(format="folder", autoencoder_data="photos", images="mine")}
 )
@@ -104,11 +105,12 @@ def test_posteriors_are_tied_to_what_they_were_made_of(monkeypatch: pytest.Monke
 
     files = read_json(paths.posteriors("animals") / "config.json")
     model = paths.autoencoder("animals")
-    made_of = [prepared / "images.npy", prepared / "ground_truth.parquet"]
+    names = ("images.npy", "ground_truth.parquet")
+    made_of = [prepared / part / name for part in PARTS for name in names]
     for path in (*made_of, model / "model.safetensors", model / "config.json"):
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         assert files[path.as_posix()] == {"bytes": path.stat().st_size, "sha256": digest}
-    assert len(files) == 4
+    assert len(files) == 6
     check_fingerprint(files)
     weights = model / "model.safetensors"
     write_text(weights, "other weights")
@@ -135,11 +137,11 @@ def test_generated_images_are_tied_to_their_generator(monkeypatch: pytest.Monkey
     write_model(autoencoder / "generator", autoencoder / "dequantizer")
     settings = GenerateSettings(train=9, validation=3, test=2, calibration=5, inputs=4)
     generate.generate(task("animals", settings), CPU)
-    truth = pd.read_parquet(paths.prepared("generated") / "ground_truth.parquet")
+    truth = read_truth(paths.prepared("generated"))
     counts = {"train": 9, "validation": 3, "test": 2, "calibration": 5, "inputs": 16}
     assert truth["split"].value_counts().to_dict() == counts
     files = read_json(paths.posteriors("generated") / "config.json")
-    assert len(files) == 6 and all(Path(name).is_file() for name in files)
+    assert len(files) == 8 and all(Path(name).is_file() for name in files)
     check_fingerprint(files)
     assert len(load_posterior(paths.posteriors("generated"), "train")[0]) == 9
     full = Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))

@@ -17,6 +17,7 @@ from scipy.stats import chi2_contingency
 
 from pipeline.datasets.color_digits import BACKGROUND, FOREGROUND, ColorDigits
 from pipeline.datasets.digits import Settings, color_mnist, load_digits, prepare
+from pipeline.datasets.parts import Seeds
 from pipeline.datasets.splits import data_files, load_split
 from pipeline.errors import PipelineError
 from pipeline.experiments.fig4.measure import different_digits
@@ -36,7 +37,7 @@ def reads(folder: Path, **changes: Any) -> Settings:
 
 
 def coloured(settings: Settings, seed: int = 0, **changes: Any) -> tuple[np.ndarray, pd.DataFrame]:
-    return color_mnist(settings.model_copy(update=changes), seed, SECTION)
+    return color_mnist(settings.model_copy(update=changes), Seeds(seed, seed), SECTION)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +132,7 @@ def test_inputs_are_different_digits_while_there_are_some() -> None:
 
 
 def test_a_split_is_read_back(mnist: Settings, tmp_path: Path) -> None:
-    prepare(mnist, 0, tmp_path, 1, SECTION)
+    prepare(mnist, Seeds(0, 0), tmp_path, 1, SECTION)
     strokes, truth = coloured(mnist)
     chosen, data = truth["split"] == "validation", load_split(tmp_path, "validation")
     assert isinstance(data, ColorDigits) and np.array_equal(data.strokes, strokes[chosen])
@@ -141,7 +142,18 @@ def test_a_split_is_read_back(mnist: Settings, tmp_path: Path) -> None:
         assert np.array_equal(values, truth[columns[concept]][chosen])
     with pytest.raises(PipelineError, match="'shape'.* digit, foreground, background"):
         data.concepts(["digit", "shape"])
-    assert data_files(tmp_path)[0] == tmp_path / "strokes.npy"
+    assert data_files(tmp_path)[0] == tmp_path / "learning" / "strokes.npy"
+
+
+def test_fresh_colours_of_test_digits(mnist: Settings) -> None:
+    """Another seed of the tests changes no image to learn from, and no digit."""
+    (strokes, truth), (same, other) = (
+        color_mnist(mnist, Seeds(0, seed), SECTION) for seed in (0, 1)
+    )
+    tested = (truth["split"] == "test").to_numpy()
+    pd.testing.assert_frame_equal(truth[~tested], other[~tested])
+    assert np.array_equal(strokes, same) and truth["digit"].equals(other["digit"])
+    assert (truth[tested][BACKGROUND] != other[tested][BACKGROUND]).all(axis=None)
 
 
 def test_only_training_digits_are_distorted(monkeypatch: pytest.MonkeyPatch) -> None:

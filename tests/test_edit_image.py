@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from data_files import write_parts
 from PIL import Image
 
 from pipeline import paths
@@ -17,7 +18,7 @@ from pipeline.datasets.features import save_posterior
 from pipeline.evaluation.edit_image import Editor, EditRequest, edit_strip, read_image
 from pipeline.models.image_autoencoder import ImageAutoencoder
 from pipeline.models.inn import SemanticINN
-from pipeline.storage import write_json, write_parquet, write_safetensors
+from pipeline.storage import write_json, write_safetensors
 
 SIZE, LATENT = 16, 8
 FACTORS = {"Male": 2, "Smiling": 3}
@@ -43,7 +44,7 @@ def models(project: Path) -> None:
     truth = pd.DataFrame({"split": ["train"] * 20 + ["test"] * 5})
     truth["Smiling"] = truth.index % 2 == 0
     truth["Male"] = False
-    write_parquet(paths.prepared("faces") / "ground_truth.parquet", truth)
+    write_parts(paths.prepared("faces"), np.zeros((25, 1, 1, 3), np.uint8), truth)
     save_posterior(paths.posteriors("faces"), "train", (torch.randn(20, LATENT),) * 2)
 
 

@@ -129,9 +129,10 @@ def test_modules_that_are_no_layers(path: str, sentence: str, data: ImageSet) ->
 def test_the_stage(split_of_t: str, here: Path) -> None:
     folder = write_data(paths.prepared("mine"), 2)
     if split_of_t != "train":  # some images are kept for t
-        truth = read_parquet(folder / "ground_truth.parquet")
+        file = folder / "learning" / "ground_truth.parquet"
+        truth = read_parquet(file)
         truth.loc[4:9, "split"] = split_of_t
-        write_parquet(folder / "ground_truth.parquet", truth)
+        write_parquet(file, truth)
     card, config = load_card("squeezenet"), {"build": "squeezenet", "arguments": {"classes": 2}}
     states = {step: card.build(2).state_dict() for step in (0, 30)}
     save_checkpoints(paths.network("net"), states, config)

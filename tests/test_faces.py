@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from data_files import read_pixels, read_truth
 from PIL import Image
 
 from pipeline.datasets.faces import SPLITS, Settings, prepare
 from pipeline.datasets.images import ImageSet
+from pipeline.datasets.parts import Seeds
 from pipeline.errors import PipelineError
 from pipeline.rendering.people import ATTRIBUTES, FACTORS, render_people, sample_people
 
 COUNTS = {"train": 30, "validation": 8, "test": 6, "reference": 7, "calibration": 4, "train_t": 5}
-COUNTS |= {"unseen": 9}
-SETTINGS = Settings(size=32, min_side=16, identities=5, unseen_identities=3, **COUNTS)
+SETTINGS = Settings(size=32, min_side=16, identities=5, images_per_person=2, **COUNTS)
 PICTURES = "img_align_celeba"
 ATTR, PART, IDENT = "list_attr_celeba.txt", "list_eval_partition.txt", "identity_CelebA.txt"
 NAMES = ("5_o_Clock_Shadow", "Black_Hair", "Eyeglasses", "Male", "No_Beard", "Smiling", "Young")
@@ -46,14 +47,17 @@ def write_celeba(folder: Path) -> None:
         (folder / name).write_text(head + "".join(rows))
 
 
-def prepared(target: Path, seed: int, threads: int = 1, **changes: Any) -> pd.DataFrame:
-    prepare(SETTINGS.model_copy(update=changes), seed, target, threads, "prepare.faces")
-    return pd.read_parquet(target / "ground_truth.parquet")
+def prepared(
+    target: Path, seed: int, threads: int = 1, test_seed: int = 9, **changes: Any
+) -> pd.DataFrame:
+    seeds = Seeds(seed, test_seed)
+    prepare(SETTINGS.model_copy(update=changes), seeds, target, threads, "prepare.faces")
+    return read_truth(target)
 
 
 def from_celeba(folder: Path, target: Path, **changes: Any) -> tuple[np.ndarray, pd.DataFrame]:
     truth = prepared(target, 0, 2, source="celeba", folder=str(folder), **changes)
-    return np.load(target / "images.npy"), truth
+    return read_pixels(target), truth
 
 
 @pytest.fixture(scope="module")
@@ -77,26 +81,41 @@ def photographs(original: Path, tmp_path_factory: pytest.TempPathFactory) -> Any
 
 def test_people_are_rendered_in_the_order_of_their_truth(rendered: Path) -> None:
     parts = {split: ImageSet.load(rendered, split) for split in SPLITS}
-    images = np.concatenate([part.pixels(slice(None)) for part in parts.values()])
-    assert np.array_equal(images[:60], render_people(sample_people(60, 4, identities=5), 32))
-    assert np.array_equal(images[60:], render_people(parts["unseen"].truth, 32))
-    truth = pd.read_parquet(rendered / "ground_truth.parquet")
+    expected = {"train": (30, 4, 5, 0), "validation": (8, 4, 4, 5), "test": (6, 9, 3, 13)}
+    for split, arguments in expected.items():
+        drawn = sample_people(*arguments)
+        pd.testing.assert_frame_equal(parts[split].truth[list(FACTORS)], drawn)
+        assert np.array_equal(parts[split].pixels(slice(None)), render_people(drawn, 32))
+    truth = read_truth(rendered)
     assert list(truth) == ["split", "label", *FACTORS]
     assert truth["split"].value_counts().to_dict() == COUNTS
-    # Unseen people are in no other split.
-    labels = {split: set(part.label.tolist()) for split, part in parts.items()}
-    assert labels.pop("unseen") == {5, 6, 7}
-    assert set().union(*labels.values()) <= set(range(5))
+    assert truth.groupby("label")["split"].nunique().max() == 1, "a person is in two splits"
 
 
 def test_the_same_seed_gives_the_same_people(rendered: Path, tmp_path: Path) -> None:
     again = prepared(tmp_path, 4, threads=2)
-    assert (tmp_path / "images.npy").read_bytes() == (rendered / "images.npy").read_bytes()
-    truth = pd.read_parquet(rendered / "ground_truth.parquet")
+    truth = read_truth(rendered)
+    assert np.array_equal(read_pixels(tmp_path), read_pixels(rendered))
     pd.testing.assert_frame_equal(again, truth)
-    other = prepared(tmp_path, 3, unseen=0)
+    other = prepared(tmp_path, 3, test_seed=8, train_t=0)
     assert not set(other["face_iris"]) & set(truth["face_iris"])
-    assert set(other["split"]) == set(SPLITS[:6])
+    assert set(other["split"]) == set(SPLITS[:5])
+
+
+def test_fresh_people_to_test_on(rendered: Path, original: Path, tmp_path: Path) -> None:
+    """Another seed of the tests leaves the other part as it is, to the byte."""
+    truth = read_truth(rendered)
+    other = prepared(tmp_path / "rendered", 4, test_seed=8)
+    tested = truth["split"].isin(["test", "reference"])
+    assert not set(other["face_iris"][tested]) & set(truth["face_iris"])
+    names = ("images.npy", "ground_truth.parquet")
+    for name in names:
+        files = [folder / "learning" / name for folder in (rendered, tmp_path / "rendered")]
+        assert files[0].read_bytes() == files[1].read_bytes()
+    drawn = [from_celeba(original, tmp_path, test_seed=seed)[1] for seed in (1, 2)]
+    same = [set(one["file"][one["split"] == "test"]) for one in drawn]
+    assert same[0] != same[1]
+    assert drawn[0]["file"][:47].equals(drawn[1]["file"][:47])
 
 
 def test_attributes_are_concepts_and_classes(rendered: Path) -> None:
@@ -113,7 +132,7 @@ def test_attributes_are_concepts_and_classes(rendered: Path) -> None:
 
 def test_celeba_is_read_as_its_lists_say(original: Path, photographs: Any, tmp_path: Path) -> None:
     images, truth = photographs
-    assert images.shape == (69, 32, 32, 3)
+    assert images.shape == (60, 32, 32, 3)
     assert list(truth) == ["split", "label", "file", *ATTRIBUTES, "identity"]
     assert truth["split"].value_counts().to_dict() == COUNTS and truth["file"].is_unique
     lines = (original / ATTR).read_text().splitlines()
@@ -134,18 +153,14 @@ def test_celeba_keeps_its_partitions(original: Path, photographs: Any, tmp_path:
     truth = photographs[1]
     number = truth["file"].str[:6].astype(int)  # 40 images to train on, 12 to validate, 30 to test
     partition = pd.cut(number, [0, 40, 52, 82], labels=["train", "validation", "test"])
-    other = {"calibration": "validation", "reference": "test", "unseen": "test", "train_t": "train"}
+    other = {"calibration": "validation", "reference": "test", "train_t": "train"}
     own = truth["split"].replace(other)
     assert (own == partition.astype(str)).all()
-    people = truth.groupby("split")["identity"]
-    # Whole people: six images of one, three of another.
-    assert sorted(people.value_counts()["unseen"]) == [3, 6]
-    assert not set(people.get_group("unseen")) & set(people.get_group("train"))
-    few = {"test": 1, "reference": 1, "unseen": 24}
-    other = prepared(tmp_path, 1, source="celeba", folder=str(original), **few)
-    assert set(other["identity"][other["split"] == "unseen"]) == {110, 111, 113, 114}
+    # Person 112 is on training images, too.
+    assert set(truth["identity"][own == "test"]) <= {110, 111, 113, 114}
+    other = prepared(tmp_path, 1, source="celeba", folder=str(original))
     assert set(other["file"][:30]) != set(truth["file"][:30])  # those of training
-    assert set(truth["label"][:30]) == set(range(6))
+    assert set(truth["label"][:30]) == set(range(truth["identity"][:30].nunique()))
     assert (truth.groupby("identity")["label"].nunique() == 1).all()
     assert truth["label"].nunique() == truth["identity"].nunique()
 
@@ -197,15 +212,14 @@ def test_a_damaged_celeba_is_found_before_any_work(
     with pytest.raises(PipelineError, match=sentence) as caught:
         from_celeba(celeba, tmp_path, train=35)
     assert "\n" not in str(caught.value)
-    assert not (tmp_path / "images.npy").exists()
+    assert not list(tmp_path.rglob("images.npy"))
 
 
 def test_settings_that_celeba_does_not_meet(original: Path, tmp_path: Path) -> None:
     for split, count, sentence in (
         ("train", 36, "for train and train_t: 40 .* 41"),
         ("validation", 9, "for validation and calibration: 12 .* 13"),
-        ("unseen", 31, "for unseen: 24 .* 31"),
-        ("test", 16, "for test and reference: 21 .* 23"),
+        ("test", 18, "for test and reference: 24 .* 25"),
     ):
         with pytest.raises(PipelineError, match=rf"{sentence} .*prepare\.faces\.{split}"):
             from_celeba(original, tmp_path, **{split: count})

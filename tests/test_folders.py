@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from data_files import read_pixels, read_truth
 from photograph_files import save, write_awa2, write_classes, write_imagenet, write_pets
 from PIL import Image
 
 from pipeline.datasets import folder, photographs
 from pipeline.datasets.carnivores import CARNIVORES, IMAGENET_CLASS
 from pipeline.datasets.folders import list_images, prepare_photographs
+from pipeline.datasets.parts import Seeds
 from pipeline.datasets.splits import load_split
 from pipeline.errors import PipelineError
 from pipeline.torchvision_compat import torchvision
@@ -32,8 +34,7 @@ def prepare(*folders: Path, target: Path, **changes: Any) -> tuple[np.ndarray, p
     target.mkdir(exist_ok=True)
     arguments = {"size": 8, "min_side": 8, "seed": 0, "threads": 2, "counts": COUNTS, **changes}
     prepare_photographs(target, folders, section="prepare.animals", **arguments)
-    truth = pd.read_parquet(target / "ground_truth.parquet")
-    return np.load(target / "images.npy", mmap_mode="r"), truth
+    return read_pixels(target), read_truth(target)
 
 
 def counts(truth: pd.DataFrame) -> dict[str, int]:
@@ -228,8 +229,9 @@ def test_too_few_images(classes: Path) -> None:
 def own(target: Path, *images: Path | str, seed: int = 0, **changes: Any) -> pd.DataFrame:
     target.mkdir(exist_ok=True)
     settings = folder.Settings(size=16, min_side=8, **changes)
-    folder.prepare(settings, seed, target, 2, "prepare.photos", [str(path) for path in images])
-    return pd.read_parquet(target / "ground_truth.parquet")
+    names = [str(path) for path in images]
+    folder.prepare(settings, Seeds(seed, 5), target, 2, "prepare.photos", names)
+    return read_truth(target)
 
 
 @pytest.fixture(scope="module")

@@ -144,6 +144,8 @@ def test_paths_are_those_of_the_code(graphs: Any, scale: str) -> None:
     for item in items(config):
         known |= {paths.plan(item.stage, item.name), paths.training(scale, item.stage, item.name)}
         known.add(paths.training_metrics(scale, item.stage, item.name))
+    parted = [path for path in known if path.parts[:1] == ("data",)]
+    known |= {path / name for path in parted for name in ("learning", "config.json")}
     for name, stage in stages.items():
         found = {Path(path) for path in inputs(stage) | outputs(stage)}
         assert {path for path in found if path.parts[0] != "pipeline"} <= known, name
@@ -171,6 +173,17 @@ def test_scales_differ_only_in_reports(graphs: Any) -> None:
             for kind in (inputs, outputs):
                 expected = {path.replace("/laptop/", f"/{scale}/") for path in kind(laptop[name])}
                 assert kind(stage) == expected
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_what_is_trained_does_not_depend_on_test_images(graphs: Any, scale: str) -> None:
+    """So another `test_seed` trains nothing again."""
+    _, stages = graphs(scale)
+    for name, stage in stages.items():
+        if name.startswith("train_"):
+            data = [Path(path) for path in inputs(stage) if path.startswith("data/")]
+            parts = {path.name for path in data if path.parts[1] != "plan"}
+            assert parts <= {"learning", "config.json"}, name
 
 
 ONCE = ("prepare", "train_autoencoder", "encode", "train_semantic")  # per data set

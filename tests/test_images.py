@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from data_files import read_truth
 from photograph_files import save
 from torch import Tensor
 
@@ -23,6 +24,7 @@ from pipeline.datasets.generated import (
     write_generated,
 )
 from pipeline.datasets.images import ImageSet, Mixture
+from pipeline.datasets.parts import LEARNING, TESTING, Seeds
 from pipeline.datasets.splits import data_files, load_split
 from pipeline.errors import PipelineError
 from pipeline.rendering.animals import FACTORS, SPECIES, render_animals, sample_animals, vary
@@ -33,7 +35,7 @@ SETTINGS = Settings(size=16, train=6, validation=3, test=8, reference=4, calibra
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("animals")
-    prepare(SETTINGS, 3, folder, 1, "prepare.animals")
+    prepare(SETTINGS, Seeds(3, 8), folder, 1, "prepare.animals")
     return folder
 
 
@@ -48,13 +50,17 @@ def held_out(prepared: Path) -> ImageSet:
 
 
 def test_animals_are_rendered_in_the_order_of_their_truth(prepared: Path) -> None:
-    truth = sample_animals(28, 3)
-    parts = [load_split(prepared, split) for split in SPLITS]
-    assert [len(part) for part in parts] == [getattr(SETTINGS, split) for split in SPLITS]
-    pixels = np.concatenate([part.pixels(slice(None)) for part in parts])
-    assert np.array_equal(pixels, render_animals(truth, 16))
-    assert [SPECIES[label] for part in parts for label in part.label] == truth["species"].tolist()
-    assert data_files(prepared) == [prepared / "images.npy", prepared / "ground_truth.parquet"]
+    truth = {LEARNING: sample_animals(16, 3), TESTING: sample_animals(12, (8, 1))}
+    for part, splits in ((LEARNING, SPLITS[:2] + SPLITS[4:]), (TESTING, SPLITS[2:4])):
+        sets = [load_split(prepared, split) for split in splits]
+        assert [len(one) for one in sets] == [getattr(SETTINGS, split) for split in splits]
+        pixels = np.concatenate([one.pixels(slice(None)) for one in sets])
+        assert np.array_equal(pixels, render_animals(truth[part], 16))
+        shown = [SPECIES[label] for one in sets for label in one.label]
+        assert shown == truth[part]["species"].tolist()
+        files = [prepared / part / name for name in ("images.npy", "ground_truth.parquet")]
+        assert data_files(prepared, part) == files
+    assert len(data_files(prepared)) == 4
     with pytest.raises(PipelineError, match="no images of the split 'holdout'"):
         load_split(prepared, "holdout")
 
@@ -63,8 +69,8 @@ def test_other_formats_of_animals_are_other_scenes(tmp_path: Path) -> None:
     seen = set(sample_animals(1000, 3)["yaw"])
     for module in (animalfaces, stylized):
         settings = module.Settings(size=16, train=100, validation=1, test=1, calibration=1)
-        module.prepare(settings, 3, tmp_path, 1, "prepare.other")
-        truth = pd.read_parquet(tmp_path / "ground_truth.parquet")
+        module.prepare(settings, Seeds(3, 3), tmp_path, 1, "prepare.other")
+        truth = read_truth(tmp_path)
         assert not set(truth["yaw"]) & seen and len(truth) == 104
         seen |= set(truth["yaw"])
         in_own_coat = (truth["coat"] == truth["species"]).mean()
@@ -148,7 +154,7 @@ def test_a_generated_data_set(held_out: ImageSet, tmp_path: Path) -> None:
     names = ["cat", "dog", "2", "3", "4"]
     inputs, seen = input_images(held_out, 2, SOURCE.size(), 0, 1, None), set()
     data, encoded = tmp_path / "data", tmp_path / "encoded"
-    write_generated(data, encoded, SOURCE, counts, {0: "cat", 1: "dog"}, inputs, seed=4)
+    write_generated(data, encoded, SOURCE, counts, {0: "cat", 1: "dog"}, inputs, Seeds(4, 4))
     for split, count in counts.items():
         images, (mean, _) = ImageSet.load(data, split), load_posterior(encoded, split)
         assert len(images) == len(mean) == count

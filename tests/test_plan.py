@@ -26,8 +26,7 @@ def plan(project: Path) -> Plan:
     forget_hashes()
     config = load_config(project)
     return {
-        paths.plan(item.stage, item.name).stem: item.content(config.run.scale, config.run.seed)
-        for item in items(config)
+        paths.plan(item.stage, item.name).stem: item.content(config.run) for item in items(config)
     }
 
 

@@ -12,7 +12,12 @@ import torch
 from pipeline import paths
 from pipeline.config.rows import LayerRow, Rows
 from pipeline.config.settings import TrainCinnSettings
-from pipeline.datasets.features import load_posterior, load_representations, representations_file
+from pipeline.datasets.features import (
+    load_posterior,
+    load_representations,
+    representations_file,
+    save_posterior,
+)
 from pipeline.evaluation.likelihood import recover_invariances
 from pipeline.models.cinn import load_cinn
 from pipeline.models.inn import SemanticINN
@@ -36,8 +41,8 @@ def write_inputs() -> None:
     random = np.random.default_rng(0)
     for split, count in (("train", 300), ("validation", 60), ("calibration", 50)):
         mean = random.standard_normal((count, DIMENSIONS), dtype=np.float32)
-        for name, values in (("mean", mean), ("variance", np.full_like(mean, 1e-8))):
-            write_npy(paths.posteriors(DATASET) / f"{split}-{name}.npy", values)
+        posterior = torch.from_numpy(mean), torch.full(mean.shape, 1e-8)
+        save_posterior(paths.posteriors(DATASET), split, posterior)
         for step in STEPS:
             z = random.standard_normal((count, 5, 1, 1)).astype(np.float16)
             write_npy(representations_file(FEATURES, step, split), z)

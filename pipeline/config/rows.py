@@ -89,6 +89,7 @@ class Run(Section):
 
     scale: str
     seed: Seed
+    test_seed: Seed
     device: Literal["auto", "cpu", "cuda"]
     threads: Literal["auto"] | Count
     network: str

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.config.fields import Count
 from pipeline.datasets import animals
+from pipeline.datasets.parts import Seeds
 
 __all__ = ["Settings", "prepare"]
 
@@ -16,6 +17,6 @@ class Settings(animals.Settings):
     reference: Count = 1  # unused: no distance is measured on these images
 
 
-def prepare(settings: Settings, seed: int, folder: Path, threads: int, section: str) -> None:
-    """Write images.npy and ground_truth.parquet into `folder`, as the format animals does."""
-    animals.write_animals(settings, seed + 1, folder, threads, section)
+def prepare(settings: Settings, seeds: Seeds, folder: Path, threads: int, section: str) -> None:
+    """Write both parts of the data set into `folder`, as the format animals does."""
+    animals.write_animals(settings, seeds, folder, threads, section, world=1)

@@ -11,10 +11,10 @@ import pandas as pd
 from pipeline.config.fields import Count, Folders, NonNegativeInt, Pixels, Section
 from pipeline.config.sentences import dotted
 from pipeline.datasets.folders import prepare_photographs
+from pipeline.datasets.parts import TESTS, Seeds
 from pipeline.datasets.rendered import write_rendered
 from pipeline.errors import PipelineError
 from pipeline.rendering.animals import SPECIES, render_animals, sample_animals, vary
-from pipeline.storage import write_parquet
 
 __all__ = ["SPLITS", "Settings", "prepare", "write_animals"]
 
@@ -47,25 +47,29 @@ class Settings(Section):
             )
 
 
-def prepare(settings: Settings, seed: int, folder: Path, threads: int, section: str) -> None:
-    """Write images.npy (R, size, size, 3) uint8 and ground_truth.parquet into `folder`.
+def prepare(settings: Settings, seeds: Seeds, folder: Path, threads: int, section: str) -> None:
+    """Write images.npy (R, size, size, 3) uint8 and ground_truth.parquet of each part of `folder`.
 
     Columns: split, label (the class, int64), species and whatever else is known of an image.
     section: the settings that error messages name. Raises PipelineError for photographs that are
     missing, damaged or too few.
     """
-    write_animals(settings, seed, folder, threads, section)
+    write_animals(settings, seeds, folder, threads, section)
 
 
 def write_animals(
     settings: Settings,
-    seed: int,
+    seeds: Seeds,
     folder: Path,
     threads: int,
     section: str,
     kind: str = "natural",
+    world: int = 0,
 ) -> None:
-    """Prepare animals, rendered ones in the variant `kind` of `vary`."""
+    """Prepare animals, rendered ones in the variant `kind` of `vary`.
+
+    world: data sets of other numbers show other scenes.
+    """
     counts = {split: getattr(settings, split) for split in SPLITS}
     if settings.source == "photographs":
         prepare_photographs(
@@ -74,13 +78,18 @@ def write_animals(
             counts,
             size=settings.size,
             min_side=settings.min_side,
-            seed=seed,
+            seed=seeds.learning + world,
             threads=threads,
             section=section,
         )
         return
-    truth = vary(sample_animals(sum(counts.values()), seed), kind, seed)
-    write_rendered(folder / "images.npy", truth, settings.size, threads, render_animals)
-    truth.insert(0, "split", np.repeat(list(counts), list(counts.values())))
+    seeds = Seeds(*(seed + world for seed in seeds))
+    parts = []
+    for tests, seed in ((False, seeds.learning), (True, seeds.stream)):
+        own = {split: count for split, count in counts.items() if (split in TESTS) == tests}
+        part = vary(sample_animals(sum(own.values()), seed), kind, seed)
+        part.insert(0, "split", np.repeat(list(own), list(own.values())))
+        parts.append(part)
+    truth = pd.concat(parts, ignore_index=True)
     truth.insert(1, "label", pd.Index(SPECIES).get_indexer(truth["species"]).astype(np.int64))
-    write_parquet(folder / "ground_truth.parquet", truth)
+    write_rendered(folder, truth, settings.size, threads, render_animals)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pipeline.datasets.parts import Seeds
 from pipeline.errors import PipelineError
 
 __all__ = ["list_celeba", "split_celeba"]
@@ -76,31 +77,26 @@ def list_celeba(folder: str | Path, attributes: Sequence[str], setting: str) -> 
 
 
 def split_celeba(
-    images: pd.DataFrame, counts: Mapping[str, int], rng: np.random.Generator, section: str
+    images: pd.DataFrame, counts: Mapping[str, int], seeds: Seeds, section: str
 ) -> pd.DataFrame:
     """Split rows of `list_celeba` at random: a column split, rows in the order of `counts`.
 
     Training images, also those of t, come from CelebA's own partition 0, those of validation and
-    calibration from partition 1, all others from partition 2. `unseen` takes all images of a
-    person, except perhaps of the last. No image is in two splits, and nobody of `unseen` is in a
-    training split. section: the settings that error messages name. Raises PipelineError if there
-    are too few images.
+    calibration from partition 1, test and reference, drawn by their own seed, from partition 2. No
+    image is in two splits. The partitions share nobody in CelebA; people of a smaller copy of it
+    who do are left out of the last. section: the settings that error messages name. Raises
+    PipelineError if there are too few images.
     """
     partition = images["partition"].to_numpy()
+    rng = np.random.default_rng(seeds.learning)
     rows: dict[str, np.ndarray] = {}
     for splits, number in ((("train", "train_t"), 0), (("validation", "calibration"), 1)):
         pool = rng.permutation(np.flatnonzero(partition == number))
         rows |= _taken(pool, splits, counts, section)
-    known = np.concatenate([rows["train"], rows["train_t"]])
-    trained = images["identity"].isin(images["identity"].to_numpy()[known]).to_numpy()
-    testing = np.flatnonzero(partition == 2)
-    strangers = testing[~trained[testing]]
-    identity = images["identity"].to_numpy()[strangers]
-    people, place = np.unique(identity, return_inverse=True)
-    order = np.argsort(rng.permutation(len(people))[place], kind="stable")
-    rows |= _taken(strangers[order], ("unseen",), counts, section)
-    rest = rng.permutation(np.setdiff1d(testing, rows["unseen"]))
-    rows |= _taken(rest, ("test", "reference"), counts, section)
+    known = images["identity"][partition != 2]
+    strangers = np.flatnonzero((partition == 2) & ~images["identity"].isin(known).to_numpy())
+    pool = np.random.default_rng(seeds.stream).permutation(strangers)
+    rows |= _taken(pool, ("test", "reference"), counts, section)
     chosen = images.iloc[np.concatenate([np.sort(rows[split]) for split in counts])]
     chosen = chosen.reset_index(drop=True)
     chosen.insert(0, "split", np.repeat(list(counts), [len(rows[split]) for split in counts]))

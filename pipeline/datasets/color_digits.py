@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from pipeline.datasets.images import open_pixels
+from pipeline.datasets.parts import part_of
 from pipeline.errors import PipelineError
 from pipeline.storage import read_parquet
 
@@ -46,6 +47,7 @@ class ColorDigits:
 
         Raises PipelineError if a file is missing or damaged.
         """
+        folder = part_of(folder, split)
         truth = read_parquet(folder / "ground_truth.parquet")
         rows = np.flatnonzero(truth["split"] == split)
         strokes = open_pixels(folder / STROKES, len(truth))[rows]

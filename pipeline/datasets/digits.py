@@ -27,6 +27,7 @@ from pipeline.config.fields import (
 from pipeline.config.sentences import dotted
 from pipeline.datasets.color_digits import BACKGROUND, FOREGROUND, STROKES
 from pipeline.datasets.mnist import read_mnist
+from pipeline.datasets.parts import TESTS, Seeds, rows_of_parts
 from pipeline.datasets.splits import SPLITS, TRAIN_T, TRAINING
 from pipeline.errors import PipelineError
 from pipeline.storage import write_npy, write_parquet
@@ -82,44 +83,48 @@ class Settings(Section):
             )
 
 
-def prepare(settings: Settings, seed: int, folder: Path, threads: int, section: str) -> None:
-    """Write strokes.npy (R, 28, 28) uint8 and ground_truth.parquet into `folder`.
+def prepare(settings: Settings, seeds: Seeds, folder: Path, threads: int, section: str) -> None:
+    """Write strokes.npy (R, 28, 28) uint8 and ground_truth.parquet of each part of `folder`.
 
     section: the settings that error messages name. Raises PipelineError as `color_mnist` does.
     """
-    strokes, truth = color_mnist(settings, seed, section)
-    write_npy(folder / STROKES, strokes)
-    write_parquet(folder / "ground_truth.parquet", truth)
+    strokes, truth = color_mnist(settings, seeds, section)
+    for part, rows in rows_of_parts(truth).items():
+        write_npy(folder / part / STROKES, strokes[rows])
+        frame = truth.iloc[rows].reset_index(drop=True)
+        write_parquet(folder / part / "ground_truth.parquet", frame)
 
 
-def color_mnist(settings: Settings, seed: int, section: str) -> tuple[np.ndarray, pd.DataFrame]:
+def color_mnist(settings: Settings, seeds: Seeds, section: str) -> tuple[np.ndarray, pd.DataFrame]:
     """Make ColorMNIST's grey strokes (R, 28, 28) uint8 and its ground truth, one row per image.
 
     Columns: split, digit (index into the source), label, foreground and background (index into the
     split's colour pools), and the six colour channels in [0, 1]. Foreground and background are
     drawn independently of each other and of the digit (INV paper, Sec. 4), each from a pool of at
     most `colours` entries: images that share an entry are the pairs that define a colour factor.
-    Every image to train on is distorted a little by its own random amounts.
+    Every image to train on is distorted a little by its own random amounts. The seed of the tests
+    decides the colours of test digits alone: which digits these are stays.
     Raises PipelineError as `load_digits` and `split_digits` do.
     """
     strokes, labels, held_out = load_digits(settings, section)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seeds.learning)
     sizes = {split: getattr(settings, split) for split in SPLITS}
     rows, frames = [], []
     chosen = split_digits(len(strokes), held_out, sizes, rng, section)
     if settings.colourings_train_t:
         chosen[TRAIN_T] = chosen["train"]
     for split, digits in chosen.items():
+        own = np.random.default_rng(seeds.stream) if split in TESTS else rng
         repeated = np.repeat(digits, getattr(settings, f"colourings_{split}"))
         images = strokes[repeated]
         pool = max(1, min(len(repeated) // 2, settings.colours))
         if split in TRAINING:
-            images = _distort(images, settings, rng)
+            images = _distort(images, settings, own)
         frame = pd.DataFrame({"split": split, "digit": repeated, "label": labels[repeated]})
         for name, columns in (("foreground", FOREGROUND), ("background", BACKGROUND)):
-            colours = rng.uniform(size=(pool, 3)).astype(np.float32)
+            colours = own.uniform(size=(pool, 3)).astype(np.float32)
             # Every entry of the pool is used equally often, in an order independent of all else.
-            index = rng.permutation(np.arange(len(repeated)) % pool)
+            index = own.permutation(np.arange(len(repeated)) % pool)
             frame[name] = index
             frame[columns] = colours[index]
         rows.append(images)

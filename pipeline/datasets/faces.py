@@ -11,18 +11,18 @@ import pandas as pd
 from pipeline.config.fields import Count, Folder, NonNegativeInt, Pixels, Section, Several
 from pipeline.config.sentences import dotted
 from pipeline.datasets.celeba import list_celeba, split_celeba
-from pipeline.datasets.photographs import check_images, write_images
+from pipeline.datasets.parts import TESTS, Seeds
+from pipeline.datasets.photographs import check_images, write_photographs
 from pipeline.datasets.rendered import write_rendered
 from pipeline.errors import PipelineError
 from pipeline.rendering.people import ATTRIBUTES, render_people, sample_people
-from pipeline.storage import write_parquet
 
-__all__ = ["SPLITS", "Settings", "prepare"]
+__all__ = ["SPLITS", "Settings", "people", "prepare"]
 
-SPLITS = ("train", "validation", "test", "reference", "calibration", "train_t", "unseen")
+SPLITS = ("train", "validation", "test", "reference", "calibration", "train_t")
 """`reference` holds the images that samples are compared with, `calibration` those that recalibrate
-t, `train_t` those that it is trained on, `unseen` people whom no other split shows; nothing else
-sees any of them."""
+t, `train_t` those that it is trained on; nothing else sees any of them. A rendered person is in one
+split alone, a person of CelebA in one of its partitions."""
 
 
 class Settings(Section):
@@ -33,15 +33,14 @@ class Settings(Section):
     size: Pixels  # height and width of an image
     crop: Count = 160  # side of the square in the middle of CelebA's images, in pixels
     min_side: Count = 32  # shorter side of the smallest photograph that is used
-    identities: Several = 400  # rendered people in all splits but `unseen`
-    unseen_identities: Several = 100  # rendered people in the split `unseen`
+    identities: Several = 400  # rendered people in the split `train`
+    images_per_person: Several = 8  # images of each in the other splits, which show other people
     train: Count  # images to train on
     validation: Count  # images that decide when to stop
     test: Count  # images that reports are measured on
     reference: Count  # images that samples are compared with
     calibration: Count  # images that recalibrate t
     train_t: NonNegativeInt = 0  # images to train t on, that e has not seen; 0: those of `train`
-    unseen: NonNegativeInt  # images of people whom no other split shows
 
     def check(self, file: str, where: tuple[str, ...]) -> None:
         """Raise PipelineError if CelebA is wanted and no folder is named."""
@@ -52,8 +51,8 @@ class Settings(Section):
             )
 
 
-def prepare(settings: Settings, seed: int, folder: Path, threads: int, section: str) -> None:
-    """Write images.npy (R, size, size, 3) uint8 and ground_truth.parquet into `folder`.
+def prepare(settings: Settings, seeds: Seeds, folder: Path, threads: int, section: str) -> None:
+    """Write images.npy (R, size, size, 3) uint8 and ground_truth.parquet of each part of `folder`.
 
     Columns: split, label (the identity, int64: those of training come first), identity, the six
     attributes as booleans, and whatever else is known of an image. section: the settings that
@@ -64,37 +63,46 @@ def prepare(settings: Settings, seed: int, folder: Path, threads: int, section: 
     """
     counts = {split: getattr(settings, split) for split in SPLITS}
     write = _write_rendered if settings.source == "rendered" else _write_celeba
-    truth = write(settings, counts, seed, folder / "images.npy", threads, section)
-    write_parquet(folder / "ground_truth.parquet", truth)
+    write(settings, counts, seeds, folder, threads, section)
+
+
+def people(settings: Settings, split: str) -> int:
+    """The number of rendered people in a split; each image shows one of them at random."""
+    if split == "train":
+        return settings.identities
+    return max(2, getattr(settings, split) // settings.images_per_person)
 
 
 def _write_rendered(
-    settings: Settings, counts: dict[str, int], seed: int, file: Path, threads: int, section: str
-) -> pd.DataFrame:
-    unseen = counts["unseen"]
-    parts = [sample_people(sum(counts.values()) - unseen, seed, settings.identities)]
-    if unseen:
-        strangers = settings.unseen_identities
-        parts.append(sample_people(unseen, seed, strangers, first=settings.identities))
+    settings: Settings, counts: dict[str, int], seeds: Seeds, folder: Path, threads: int, _: str
+) -> None:
+    parts, first = [], 0
+    # Whom the tests show decides nobody's number in the splits to learn from.
+    for split in sorted(counts, key=lambda split: split in TESTS):
+        if counts[split]:
+            seed = seeds.testing if split in TESTS else seeds.learning
+            number = people(settings, split)
+            part = sample_people(counts[split], seed, number, first)
+            part.insert(0, "split", split)
+            parts.append(part)
+            first += number
     truth = pd.concat(parts, ignore_index=True)
-    write_rendered(file, truth, settings.size, threads, render_people)
-    truth.insert(0, "split", np.repeat(list(counts), list(counts.values())))
     truth.insert(1, "label", truth["identity"])
-    return truth
+    write_rendered(folder, truth, settings.size, threads, render_people)
 
 
 def _write_celeba(
-    settings: Settings, counts: dict[str, int], seed: int, file: Path, threads: int, section: str
-) -> pd.DataFrame:
+    settings: Settings, counts: dict[str, int], seeds: Seeds, folder: Path, threads: int,
+    section: str,
+) -> None:  # fmt: skip
     assert settings.folder is not None  # checked with the settings
     images = list_celeba(settings.folder, ATTRIBUTES, f"{section}.folder")
-    chosen = split_celeba(images, counts, np.random.default_rng(seed), section)
-    paths = chosen.pop("path")
-    check_images(paths, settings.min_side, threads, section)
-    place = np.full(len(chosen), 0.5)
-    write_images(file, paths, place, settings.size, threads, crop=settings.crop)
+    chosen = split_celeba(images, counts, seeds, section)
     chosen.insert(1, "label", _labels(chosen))
-    return chosen.drop(columns="partition")
+    check_images(chosen["path"], settings.min_side, threads, section)
+    columns = [name for name in chosen if name not in ("path", "partition")]
+    place = np.full(len(chosen), 0.5)
+    write_photographs(folder, chosen, columns, place, settings.size, threads, crop=settings.crop)
 
 
 def _labels(truth: pd.DataFrame) -> np.ndarray:

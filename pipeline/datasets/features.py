@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.datasets.parts import part_of
 from pipeline.errors import PipelineError
 from pipeline.storage import new_array, read_array, write_npy
 
@@ -30,7 +31,11 @@ Posterior = tuple[Tensor, Tensor]
 
 def posterior_files(folder: Path, *splits: str) -> list[Path]:
     """Files of the posteriors of splits: of each, the mean and then the variance."""
-    return [folder / f"{split}-{part}.npy" for split in splits for part in ("mean", "variance")]
+    return [
+        part_of(folder, split) / f"{split}-{moment}.npy"
+        for split in splits
+        for moment in ("mean", "variance")
+    ]
 
 
 def save_posterior(folder: Path, split: str, posterior: Posterior) -> None:
@@ -47,7 +52,7 @@ def load_posterior(folder: Path, split: str) -> Posterior:
 
 def representations_file(folder: Path, step: int, split: str) -> Path:
     """File of a layer's z of a split, at a training step of the network."""
-    return folder / f"step-{step:06d}-{split}.npy"
+    return part_of(folder, split) / f"step-{step:06d}-{split}.npy"
 
 
 def new_representations(folder: Path, step: int, split: str, shape: Sequence[int]) -> np.memmap:

@@ -12,10 +12,13 @@ from pipeline.errors import PipelineError
 __all__ = ["check_fingerprint", "fingerprint", "model_files"]
 
 
-def fingerprint(files: Iterable[Path], folder: Path | None = None) -> dict[str, dict[str, Any]]:
+def fingerprint(
+    files: Iterable[Path], moved: tuple[Path, Path] | None = None
+) -> dict[str, dict[str, Any]]:
     """`{path: {"bytes": int, "sha256": str}}` of `files`.
 
-    folder: where the files will be, if not where they are. Raises PipelineError if one is missing.
+    moved: the folder that the files are in, and the one that they will be in, if that is another.
+    Raises PipelineError if one is missing.
     """
     result: dict[str, dict[str, Any]] = {}
     for file in files:
@@ -24,7 +27,7 @@ def fingerprint(files: Iterable[Path], folder: Path | None = None) -> dict[str, 
                 digest = hashlib.file_digest(content, "sha256").hexdigest()
         except FileNotFoundError as error:
             raise PipelineError(f"{file} is missing; run `dvc repro` to make it.") from error
-        path = file if folder is None else folder / file.name
+        path = file if moved is None else moved[1] / file.relative_to(moved[0])
         result[path.as_posix()] = {"bytes": file.stat().st_size, "sha256": digest}
     return result
 

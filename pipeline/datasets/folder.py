@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.config.fields import Count, Pixels, Section
-from pipeline.datasets.folders import assigned, list_images, write_photographs
+from pipeline.datasets.folders import assigned, list_images, write_squares
+from pipeline.datasets.parts import Seeds
 from pipeline.errors import PipelineError
 
 __all__ = ["SHARES", "Settings", "prepare", "split_classes"]
@@ -36,26 +37,26 @@ class Settings(Section):
 
 def prepare(
     settings: Settings,
-    seed: int,
+    seeds: Seeds,
     folder: Path,
     threads: int,
     section: str,
     images: str | Sequence[str],
 ) -> None:
-    """Write images.npy (R, size, size, 3) uint8 and ground_truth.parquet into `folder`.
+    """Write images.npy (R, size, size, 3) uint8 and ground_truth.parquet of each part.
 
     images: the folder with the photographs, or several; `~` is the user's home. Columns: split,
     label (int64, of all classes by name), species (the class), source and file. The same files and
-    seed give the same bytes, whatever `threads`. Raises PipelineError for photographs that are
-    missing, damaged or too few.
+    seed give the same bytes, whatever `threads`; the seed of test images decides nothing, for there
+    are no others. Raises PipelineError for photographs that are missing, damaged or too few.
     """
     folders = [images] if isinstance(images, str) else images
     setting = f"datasets.{section.removeprefix('prepare.')}.images"
     listed = list_images([Path(name) for name in folders], setting)
     asked = {split: getattr(settings, split) for split in SHARES}
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seeds.learning)
     chosen = split_classes(listed, asked, rng, section)
-    write_photographs(
+    write_squares(
         folder,
         chosen,
         rng,

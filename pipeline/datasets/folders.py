@@ -22,12 +22,11 @@ import numpy as np
 import pandas as pd
 
 from pipeline.datasets.carnivores import CARNIVORES
-from pipeline.datasets.photographs import check_images, write_images
+from pipeline.datasets.photographs import check_images, write_photographs
 from pipeline.datasets.splits import TRAINING
 from pipeline.errors import PipelineError
-from pipeline.storage import write_parquet
 
-__all__ = ["assigned", "list_images", "prepare_photographs", "split_images", "write_photographs"]
+__all__ = ["assigned", "list_images", "prepare_photographs", "split_images", "write_squares"]
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
@@ -45,19 +44,19 @@ def prepare_photographs(
 ) -> None:
     """Write the photographs of `folders` into `folder`, split as `split_images` does.
 
-    counts: split -> number of images; size, min_side and what is written: see `write_photographs`.
+    counts: split -> number of images; size, min_side and what is written: see `write_squares`.
     section: the settings that error messages name. The same files and seed give the same bytes,
     whatever `threads`. Raises PipelineError as the functions below do.
     """
     images = list_images(folders, f"{section}.folders")
     rng = np.random.default_rng(seed)
     chosen = split_images(images, counts, rng, section)
-    write_photographs(
+    write_squares(
         folder, chosen, rng, size=size, min_side=min_side, threads=threads, section=section
     )
 
 
-def write_photographs(
+def write_squares(
     folder: Path,
     chosen: pd.DataFrame,
     rng: np.random.Generator,
@@ -67,7 +66,7 @@ def write_photographs(
     threads: int,
     section: str,
 ) -> None:
-    """Write square images.npy (R, size, size, 3) uint8 and ground_truth.parquet into `folder`.
+    """Write square images.npy (R, size, size, 3) uint8 and ground_truth.parquet of each part.
 
     chosen: rows of `list_images` with a column split. An image's shorter side becomes `size`, and
     must have at least `min_side` pixels. Training images are cropped at a random place, all others
@@ -76,9 +75,8 @@ def write_photographs(
     """
     place = np.where(chosen["split"].isin(TRAINING), rng.uniform(size=len(chosen)), 0.5)
     check_images(chosen["path"], min_side, threads, section)
-    write_images(folder / "images.npy", chosen["path"], place, size, threads)
     columns = ["split", "label", "species", "source", "file"]
-    write_parquet(folder / "ground_truth.parquet", chosen[columns])
+    write_photographs(folder, chosen, columns, place, size, threads)
 
 
 # --- what lies in the folders --------------------------------------------------------------------

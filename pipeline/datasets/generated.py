@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from torch import Tensor
 from pipeline.datasets.carnivores import IMAGENET_CLASS, IMAGENET_CLASSES
 from pipeline.datasets.features import Posterior, save_posterior
 from pipeline.datasets.images import ImageSet, to_pixels
+from pipeline.datasets.parts import PARTS, TESTING, TESTS, Seeds
 from pipeline.errors import PipelineError
 from pipeline.rendering.animals import FACTORS, KINDS, render_animals, vary
 from pipeline.storage import new_array, write_parquet
@@ -66,29 +67,37 @@ def write_generated(
     counts: Mapping[str, int],
     names: Mapping[int, str],
     inputs: tuple[np.ndarray, pd.DataFrame],
-    seed: int,
+    seeds: Seeds,
 ) -> None:
-    """Write images.npy and ground_truth.parquet into `folder`, posteriors of z_bar into `encoded`.
+    """Write images.npy and ground_truth.parquet of each part of `folder`, posteriors of z_bar.
 
-    counts: images to draw for each split. names: species by class, where they are known. inputs:
-    pixels and what they are of, as `input_images` returns them; they become the split `inputs`,
-    whose label is -1. Columns: split, label (int64), species, kind, shape and texture.
+    encoded: where posteriors go. counts: images to draw for each split. names: species by class,
+    where they are known. inputs: pixels and what they are of, as `input_images` returns them; they
+    become the split `inputs`, whose label is -1. Columns: split, label (int64), species, kind,
+    shape and texture.
     """
     pictures, shown = inputs
-    total, size = sum(counts.values()), pictures.shape[1]
-    pixels = new_array(folder / "images.npy", (total + len(pictures), size, size, 3), np.uint8)
-    generator = torch.Generator().manual_seed(seed)
-    frames, first = [], 0
-    for split, count in counts.items():
-        labels, posterior = draw_images(source, pixels[first : first + count], generator)
-        save_posterior(encoded, split, posterior)
-        species = [str(names.get(label, label)) for label in labels.tolist()]
-        frames.append(pd.DataFrame({"split": split, "label": labels.numpy(), "species": species}))
-        first += count
-    pixels[first:] = pictures
-    pixels.flush()
-    frames.append(shown.assign(split="inputs", label=np.int64(-1)))
-    write_parquet(folder / "ground_truth.parquet", pd.concat(frames, ignore_index=True))
+    for part in PARTS:
+        own = {split: n for split, n in counts.items() if (split in TESTS) == (part == TESTING)}
+        more = len(pictures) if part == TESTING else 0
+        shape = (sum(own.values()) + more, *pictures.shape[1:])
+        pixels = new_array(folder / part / "images.npy", shape, np.uint8)
+        rng = np.random.default_rng(seeds.stream if part == TESTING else seeds.learning)
+        generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
+        frames, first = [], 0
+        for split, count in own.items():
+            labels, posterior = draw_images(source, pixels[first : first + count], generator)
+            save_posterior(encoded, split, posterior)
+            species = [str(names.get(label, label)) for label in labels.tolist()]
+            frames.append(
+                pd.DataFrame({"split": split, "label": labels.numpy(), "species": species})
+            )
+            first += count
+        if more:
+            pixels[first:] = pictures
+            frames.append(shown.assign(split="inputs", label=np.int64(-1)))
+        pixels.flush()
+        write_parquet(folder / part / "ground_truth.parquet", pd.concat(frames, ignore_index=True))
 
 
 @torch.no_grad()
@@ -123,7 +132,12 @@ def species_names(images: ImageSet, classes: int) -> dict[int, str]:
 
 
 def input_images(
-    held_out: ImageSet, count: int, size: int, seed: int, threads: int, stimuli: Path | None
+    held_out: ImageSet,
+    count: int,
+    size: int,
+    seed: int | Sequence[int],
+    threads: int,
+    stimuli: Path | None,
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """What Fig. 6 shows to the classifiers: images (R, size, size, 3) uint8, and what they are of.
 

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from pipeline.datasets.parts import part_of
 from pipeline.errors import PipelineError
 from pipeline.storage import read_array, read_parquet
 
@@ -51,7 +52,7 @@ class Images(Pixels, Protocol):
 
 @dataclass(frozen=True)
 class ImageSet:
-    """One split of a folder with images.npy (all splits, uint8) and ground_truth.parquet.
+    """One split of a part of a data set: rows of images.npy (uint8) and ground_truth.parquet.
 
     `truth` has a row per image: `label`, which is the `species` of animals and the `identity` of
     people as a number, and all known attributes and factors. Pixels stay on disk until they are
@@ -69,6 +70,7 @@ class ImageSet:
 
         Raises PipelineError if a file is missing or damaged, or has no such split.
         """
+        folder = part_of(folder, split)
         truth = read_parquet(folder / "ground_truth.parquet")
         array = open_pixels(folder / "images.npy", len(truth))
         rows = np.flatnonzero(truth["split"] == split)

@@ -10,11 +10,14 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from PIL import Image, ImageOps
 
+from pipeline.datasets.parts import rows_of_parts
 from pipeline.errors import PipelineError
+from pipeline.storage import write_parquet
 
-__all__ = ["check_images", "load_images", "upright", "write_images"]
+__all__ = ["check_images", "load_images", "upright", "write_photographs"]
 
 CHUNK = 512  # images in memory at once
 
@@ -50,20 +53,28 @@ def check_images(paths: Iterable[Path], min_side: int, threads: int, section: st
         )
 
 
-def write_images(
-    file: Path,
-    paths: Sequence[Path],
+def write_photographs(
+    folder: Path,
+    chosen: pd.DataFrame,
+    columns: Sequence[str],
     place: np.ndarray,
     size: int,
     threads: int,
     crop: int | None = None,
 ) -> None:
-    """Write what `load_images` decodes to `file`, as one array (R, size, size, 3) uint8."""
-    header = {"descr": "|u1", "fortran_order": False, "shape": (len(paths), size, size, 3)}
-    with _quiet(), open(file, "wb") as array:
-        np.lib.format.write_array_header_1_0(array, header)
-        for chunk in load_images(paths, place, size, threads, crop=crop):
-            array.write(chunk.data)
+    """Write what `load_images` decodes as images.npy (R, size, size, 3) uint8 of each part.
+
+    chosen: a row per image, with the columns split and path; those named in `columns` become
+    ground_truth.parquet. place and crop: see `load_images`.
+    """
+    for part, rows in rows_of_parts(chosen).items():
+        frame = chosen.iloc[rows].reset_index(drop=True)
+        write_parquet(folder / part / "ground_truth.parquet", frame[list(columns)])
+        header = {"descr": "|u1", "fortran_order": False, "shape": (len(frame), size, size, 3)}
+        with _quiet(), open(folder / part / "images.npy", "wb") as array:
+            np.lib.format.write_array_header_1_0(array, header)
+            for chunk in load_images(frame["path"], place[rows], size, threads, crop=crop):
+                array.write(chunk.data)
 
 
 def load_images(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.datasets.color_digits import FOREGROUND, STROKES, ColorDigits
 from pipeline.datasets.images import ImageSet
+from pipeline.datasets.parts import PARTS, part_of
 from pipeline.storage import read_parquet
 
 __all__ = [
@@ -29,7 +30,7 @@ TRAINING = ("train", TRAIN_T)
 
 def load_split(folder: Path, split: str) -> ColorDigits | ImageSet:
     """Read a split of the data set in `folder`. Raises PipelineError if a file cannot be used."""
-    kind = ColorDigits if _pixels(folder) == STROKES else ImageSet
+    kind = ColorDigits if _pixels(part_of(folder, split)) == STROKES else ImageSet
     return kind.load(folder, split)
 
 
@@ -45,13 +46,17 @@ def split_of_t(folder: Path) -> str:
     there is none. A representation of images that a network was trained on differs from that of new
     ones, and so do the factors of e.
     """
-    truth = read_parquet(folder / "ground_truth.parquet")
+    truth = read_parquet(part_of(folder, TRAIN_T) / "ground_truth.parquet")
     return TRAIN_T if (truth["split"] == TRAIN_T).any() else "train"
 
 
-def data_files(folder: Path) -> list[Path]:
-    """The files of a data set: pixels, then ground truth."""
-    return [folder / _pixels(folder), folder / "ground_truth.parquet"]
+def data_files(folder: Path, *parts: str) -> list[Path]:
+    """The files of the named parts of a data set, by default of all: pixels, then ground truth."""
+    return [
+        folder / part / name
+        for part in parts or PARTS
+        for name in (_pixels(folder / part), "ground_truth.parquet")
+    ]
 
 
 def _pixels(folder: Path) -> str:

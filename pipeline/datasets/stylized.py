@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.config.fields import Count
 from pipeline.datasets import animals
+from pipeline.datasets.parts import Seeds
 
 __all__ = ["Settings", "prepare"]
 
@@ -20,6 +21,6 @@ class Settings(animals.Settings):
     calibration: Count = 1  # unused: no t is trained on these images
 
 
-def prepare(settings: Settings, seed: int, folder: Path, threads: int, section: str) -> None:
-    """Write images.npy and ground_truth.parquet into `folder`, as the format animals does."""
-    animals.write_animals(settings, seed + 2, folder, threads, section, kind="stylized")
+def prepare(settings: Settings, seeds: Seeds, folder: Path, threads: int, section: str) -> None:
+    """Write both parts of the data set into `folder`, as the format animals does."""
+    animals.write_animals(settings, seeds, folder, threads, section, kind="stylized", world=2)

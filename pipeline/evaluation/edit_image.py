@@ -16,6 +16,7 @@ from pipeline import paths
 from pipeline.datasets.attributes import attribute_values
 from pipeline.datasets.features import load_posterior
 from pipeline.datasets.images import to_images
+from pipeline.datasets.parts import LEARNING
 from pipeline.datasets.photographs import upright
 from pipeline.errors import PipelineError
 from pipeline.evaluation.edits import (
@@ -120,7 +121,7 @@ class Editor:
 
     def direction(self, factor: str) -> torch.Tensor:
         """What a step of 1 along the line adds to an image's factors: (N,)."""
-        truth = read_parquet(paths.prepared(self.dataset) / "ground_truth.parquet")
+        truth = read_parquet(paths.prepared(self.dataset) / LEARNING / "ground_truth.parquet")
         truth = truth[truth["split"] == "train"]
         values = attribute_values(truth, (factor,), f"the training images of {self.dataset}")
         mean, _ = load_posterior(paths.posteriors(self.dataset), "train")

@@ -124,7 +124,8 @@ def inspect_layer(
     - `class_agreement`: share of samples that get the class predicted for the input;
       `class_agreement_reconstruction`, `class_agreement_other`: the same of D(E(x)), and of
       another input
-    - `nearest_same_label`: share of inputs whose nearest training image by z has their label
+    - `nearest_same_label`: share of inputs whose nearest training image by z has their label; None
+      where no training image has, as of people
     - `distance_ratio`: median distance of a sample's z_bar to the nearest training image's,
       divided by that of test images; 0 for copies of training images, 1 for unseen images
     - `<name>_se` of those that are means over inputs, and of Eq. 19
@@ -323,6 +324,8 @@ def _nearest(
         "nearest_cosine": cosine[:rows].cpu().numpy(),
         "nearest_names": _names(train.images, index[:rows]),
     }
+    if not torch.isin(labels, train.images.label).any():
+        return arrays, {"nearest_same_label": None, "nearest_same_label_se": None}
     return arrays, _with_error("nearest_same_label", same)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -57,7 +57,7 @@ CHUNK = 32
 """Images per batch: few enough for their arrays to stay in the processor's cache."""
 
 
-def sample_animals(count: int, seed: int) -> pd.DataFrame:
+def sample_animals(count: int, seed: int | Sequence[int]) -> pd.DataFrame:
     """Draw the factors of `count` images, one row each, with the columns `FACTORS`.
 
     All factors are independent and uniform, except that an animal wears its own coat. A longer
@@ -82,7 +82,7 @@ def sample_animals(count: int, seed: int) -> pd.DataFrame:
     return pd.DataFrame(factors, columns=list(FACTORS))
 
 
-def vary(factors: pd.DataFrame, kind: str, seed: int) -> pd.DataFrame:
+def vary(factors: pd.DataFrame, kind: str, seed: int | Sequence[int]) -> pd.DataFrame:
     """The same scenes with other coats or in another style, as a new frame.
 
     kind: `natural` returns a copy; `stylized` dresses every animal in another species' coat, drawn

@@ -16,6 +16,7 @@ from pipeline.datasets.generated import (
     write_generated,
 )
 from pipeline.datasets.images import ImageSet
+from pipeline.datasets.parts import Seeds
 from pipeline.datasets.splits import SPLITS, data_files
 from pipeline.models.generator import load_latent_generator
 from pipeline.storage import new_folder, write_json
@@ -31,16 +32,18 @@ def generate(task: Task[GenerateSettings], device: torch.device) -> None:
         lambda noise, labels: g(noise, g.embed(labels)), model.encode, g.noise, g.classes, device
     )
     held_out = ImageSet.load(paths.prepared(task.item), "test")
+    seeds = Seeds(task.seed, task.test_seed)
     stimuli = Path(settings.stimuli) if settings.stimuli else None
     inputs = input_images(
-        held_out, settings.inputs, source.size(), task.seed, task.threads, stimuli
+        held_out, settings.inputs, source.size(), seeds.stream, task.threads, stimuli
     )
     counts = {split: getattr(settings, split) for split in SPLITS}
     names = species_names(held_out, source.classes)
     prepared = paths.prepared(GENERATED)
     with new_folder(prepared) as folder, new_folder(paths.posteriors(GENERATED)) as encoded:
-        write_generated(folder, encoded, source, counts, names, inputs, task.seed)
-        made_of = fingerprint(data_files(folder), prepared) | fingerprint(model_files(autoencoder))
+        write_generated(folder, encoded, source, counts, names, inputs, seeds)
+        made_of = fingerprint(data_files(folder), (folder, prepared))
+        made_of |= fingerprint(model_files(autoencoder))
         write_json(encoded / "config.json", made_of)
 
 

@@ -14,6 +14,7 @@ from pipeline.config.settings import (
     autoencoder_settings,
 )
 from pipeline.datasets.images import Mixture, Pixels
+from pipeline.datasets.parts import LEARNING
 from pipeline.datasets.splits import data_files, load_split
 from pipeline.task import Task
 from pipeline.training.autoencoder import train_digits_autoencoder
@@ -28,7 +29,7 @@ def train_autoencoder(task: Task[Settings], device: torch.device) -> None:
     settings, row = task.settings, task.rows.datasets[task.item]
     names = dict.fromkeys((task.item, row.autoencoder_data))  # once, if they are the same
     folders = [paths.prepared(name) for name in names]
-    inputs = [file for folder in folders for file in data_files(folder)]
+    inputs = [file for folder in folders for file in data_files(folder, LEARNING)]
     digits = isinstance(settings, TrainDigitsAutoencoderSettings)
     train: Any = train_digits_autoencoder if digits else train_image_autoencoder
     # Until it begins, the discriminator has no gradient.

@@ -11,6 +11,7 @@ from pipeline.datasets.features import (
     posterior_files,
     representations_file,
 )
+from pipeline.datasets.parts import LEARNING
 from pipeline.datasets.splits import data_files, load_split
 from pipeline.models.image_autoencoder import ImageAutoencoder, load_autoencoder
 from pipeline.models.inversion import InversionDecoder
@@ -28,7 +29,7 @@ def train_baseline(task: Task[TrainBaselineSettings], device: torch.device) -> N
     autoencoder, features = paths.autoencoder(row.dataset), paths.features(row.layer)
     made = read_json(features / "config.json")
     step, splits = made["steps"][-1], (made["train"], "validation")
-    inputs = [*data_files(data), *posterior_files(encoded, made["train"])]
+    inputs = [*data_files(data, LEARNING), *posterior_files(encoded, made["train"])]
     inputs += [representations_file(features, step, split) for split in splits]
     inputs += [autoencoder / "model.safetensors"]
     alternating = settings.discriminator_start > 0

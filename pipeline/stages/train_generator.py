@@ -9,6 +9,7 @@ from pipeline.cli import run_stage
 from pipeline.config.settings import TrainGeneratorSettings
 from pipeline.datasets.features import load_posterior, posterior_files
 from pipeline.datasets.images import ImageSet
+from pipeline.datasets.parts import LEARNING
 from pipeline.models.biggan_deep import BigGANDeep, read_biggan
 from pipeline.models.inn import load_semantic
 from pipeline.storage import new_folder, read_json, read_tensors
@@ -22,7 +23,7 @@ def train_generator(task: Task[TrainGeneratorSettings], device: torch.device) ->
     settings, semantic = task.settings, paths.semantic(task.item)
     encoded, data = paths.posteriors(task.item), paths.prepared(task.item)
     splits = ("train", "validation")
-    inputs = [*posterior_files(encoded, *splits), data / "ground_truth.parquet"]
+    inputs = [*posterior_files(encoded, *splits), data / LEARNING / "ground_truth.parquet"]
     if settings.start == "semantic":
         inputs.append(semantic / "model.safetensors")
     with TrainingRun.open(task, device, inputs) as run:

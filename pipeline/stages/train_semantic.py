@@ -6,6 +6,7 @@ from pipeline import paths
 from pipeline.cli import run_stage
 from pipeline.config.settings import TrainSemanticSettings
 from pipeline.datasets.features import load_posterior, posterior_files
+from pipeline.datasets.parts import LEARNING
 from pipeline.datasets.splits import load_split
 from pipeline.evaluation.probes import probe_factors
 from pipeline.task import Task
@@ -17,7 +18,7 @@ def train_semantic(task: Task[TrainSemanticSettings], device: torch.device) -> N
     """Train the semantic INN e of a data set."""
     settings, splits = task.settings, ("train", "validation")
     data, encoded = paths.prepared(task.item), paths.posteriors(task.item)
-    inputs = [*posterior_files(encoded, *splits), data / "ground_truth.parquet"]
+    inputs = [*posterior_files(encoded, *splits), data / LEARNING / "ground_truth.parquet"]
     with TrainingRun.open(task, device, inputs) as run:
         images = {split: load_split(data, split) for split in splits}
         posteriors = {split: load_posterior(encoded, split) for split in splits}

@@ -6,6 +6,7 @@ from pipeline import paths
 from pipeline.cli import run_stage
 from pipeline.config.settings import TrainStarGANSettings
 from pipeline.datasets.images import ImageSet
+from pipeline.datasets.parts import LEARNING
 from pipeline.task import Task
 from pipeline.training.run import TrainingRun
 from pipeline.training.stargan import train_stargan as train
@@ -14,7 +15,7 @@ from pipeline.training.stargan import train_stargan as train
 def train_stargan(task: Task[TrainStarGANSettings], device: torch.device) -> None:
     """Train StarGAN on the attributes of a data set."""
     data = paths.prepared(task.item)
-    with TrainingRun.open(task, device, [data], mixed=True, alternating=True) as run:
+    with TrainingRun.open(task, device, [data / LEARNING], mixed=True, alternating=True) as run:
         images, validation = (ImageSet.load(data, split) for split in ("train", "validation"))
         generator, result = train(images, validation, task.settings, run)
         metrics = result.last_validation

@@ -9,11 +9,12 @@ from torch.nn import functional as F
 from pipeline.datasets.blur import gaussian_blur
 from pipeline.datasets.crops import random_crops
 from pipeline.datasets.images import Images
+from pipeline.evaluation.accuracy import accuracy
 from pipeline.networks.card import NetworkSettings
 from pipeline.training.loop import FitResult, cosine, fit
 from pipeline.training.run import TrainingRun
 
-__all__ = ["accuracy", "augment", "checkpoint_steps", "train_classifier"]
+__all__ = ["augment", "checkpoint_steps", "train_classifier"]
 
 
 def checkpoint_steps(settings: NetworkSettings) -> tuple[int, ...]:
@@ -22,18 +23,6 @@ def checkpoint_steps(settings: NetworkSettings) -> tuple[int, ...]:
         return (settings.steps,)
     last = settings.checkpoints - 1
     return tuple(round(index * settings.steps / last) for index in range(settings.checkpoints))
-
-
-@torch.no_grad()
-def accuracy(network: nn.Module, data: Images, batch_size: int = 500) -> float:
-    """Share of the images of `data` that `network` classifies correctly, in [0, 1]."""
-    device = next(network.parameters()).device
-    correct = 0
-    for first in range(0, len(data), batch_size):
-        rows = slice(first, first + batch_size)
-        predicted = network(data.images(rows).to(device)).argmax(1).cpu()
-        correct += int((predicted == data.label[rows]).sum())
-    return correct / len(data)
 
 
 def augment(images: Tensor, crop_scale: float, blur: float, generator: torch.Generator) -> Tensor:

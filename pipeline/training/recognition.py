@@ -11,17 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.datasets.images import Images
-from pipeline.evaluation.verification import verification_accuracy
+from pipeline.evaluation.verification import verification
 from pipeline.training.loop import FitResult, cosine, fit
-from pipeline.training.network import accuracy, checkpoint_steps
+from pipeline.training.network import checkpoint_steps
 from pipeline.training.run import TrainingRun
 
 if TYPE_CHECKING:
     from pipeline.networks.card import RecogniserSettings
 
-__all__ = ["IdentityHead", "embed", "train_recogniser", "verification"]
-
-PAIRS_SEED = 0  # the same pairs for every seed, so that runs are comparable
+__all__ = ["IdentityHead", "train_recogniser"]
 
 
 class IdentityHead(nn.Module):
@@ -55,27 +53,6 @@ class _Recogniser(nn.Module):
         return self.head(self.network(images), label)
 
 
-@torch.no_grad()
-def embed(network: nn.Module, data: Images, batch_size: int = 500) -> Tensor:
-    """Embeddings (R, D) float32, on the CPU, of every image of `data`."""
-    device = next(network.parameters()).device
-    batches = range(0, len(data), batch_size)
-    return torch.cat(
-        [network(data.images(slice(i, i + batch_size)).to(device)).float().cpu() for i in batches]
-    )
-
-
-def verification(network: nn.Module, data: Images) -> dict[str, float]:
-    """Verification by embeddings of `data`; see `verification_accuracy`."""
-    found = verification_accuracy(embed(network, data).numpy(), data.label.numpy(), PAIRS_SEED)
-    return {
-        "verification_accuracy": round(found.accuracy, 4),
-        "verification_auc": round(found.roc_auc, 4),
-        "verification_threshold": round(found.threshold, 4),
-        "verification_pairs": found.pairs,
-    }
-
-
 def train_recogniser(
     network: nn.Module,
     train: Images,
@@ -85,8 +62,8 @@ def train_recogniser(
 ) -> FitResult:
     """Train `network` in place to classify the identities of `train`, by cross entropy of a head.
 
-    The identities of `validation` are those of `train`; its accuracy is that of the head. Half of
-    the images are mirrored. Snapshots are states of `network` without the head.
+    `validation` shows other people: its accuracy is that of verification. Half of the images are
+    mirrored. Snapshots are states of `network` without the head.
     """
     classes = int(train.label.max()) + 1
     head = IdentityHead(settings.embedding, classes, settings.logit_scale, settings.margin)
@@ -116,7 +93,9 @@ def train_recogniser(
         dataset_size=len(train),
         run=run,
         log_every=max(1, settings.steps // 100),
-        validate=lambda recogniser: {"accuracy": accuracy(recogniser, validation)},
+        validate=lambda recogniser: {
+            "accuracy": verification(recogniser.network, validation)["accuracy"]
+        },
         validate_every=max(1, settings.steps // max(1, settings.checkpoints - 1)),
         schedule=cosine(settings.steps, warmup=min(200, settings.steps // 10)),
         snapshot_steps=checkpoint_steps(settings),

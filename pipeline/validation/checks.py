@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.config.rows import FILE, GENERATED
+from pipeline.config.rows import FILE, GENERATED, Rows
 from pipeline.config.sentences import bad, check_bounds, dotted
 from pipeline.config.settings import TrainAutoencoderSettings
+from pipeline.datasets.formats import load_format
 from pipeline.errors import PipelineError
 from pipeline.networks.card import load_card
 
@@ -27,7 +28,7 @@ def check(config: Config) -> None:
     _check_sizes(config)
     _check_architecture(config)
     _check_dimensions(config)
-    _check_unseen(config)
+    _check_pairs(config)
     _check_critic(config)
     _check_batches(config)
     _check_inspect(config)
@@ -128,34 +129,36 @@ def _check_dimensions(config: Config) -> None:
             raise bad(config.file, (*where, "sizes"), semantic.sizes, words)
 
 
-def _check_unseen(config: Config) -> None:
-    """Unseen people give a face recogniser that is trained here pairs to be verified by.
+def _check_pairs(config: Config) -> None:
+    """A face recogniser has pairs of images to be verified by, in validation and test.
 
     Every rendered image draws a person at random: with two more images than people there are two
-    pairs, whoever is drawn. Of CelebA, four images are the fewest that may hold two of either kind.
+    pairs of one person. Of CelebA, four images are the fewest that may hold two of either kind.
     """
     for name, row in config.run.networks.items():
-        training = config.settings("train_network", name)
-        faces = config.settings("prepare", row.dataset)
-        unseen = getattr(faces, "unseen", None)
-        recognises = load_card(row.build or name).objective == "identities"
-        if not recognises or getattr(training, "weights", None):
+        if load_card(row.build or name).objective != "identities":
             continue
-        if unseen is None:
-            words = "a data set with the split unseen, people whom no other split shows"
+        faces = config.settings("prepare", row.dataset)
+        module = load_format(row.dataset, Rows(datasets=config.run.datasets))
+        if not hasattr(module, "people"):
+            words = "a data set of the format faces, whose splits show different people"
             raise bad(FILE, ("networks", name, "dataset"), row.dataset, words)
-        least, what = 4, "which hold two pairs of images of the same person and two of different"
-        if faces.source == "rendered":
-            least = faces.unseen_identities + 2
-            what = f"two more than {dotted('prepare', row.dataset, 'unseen_identities')}"
-        if unseen < least:
-            raise bad(
-                config.file,
-                ("prepare", row.dataset, "unseen"),
-                unseen,
-                f"at least {least}, {what}: {dotted('train_network', name)} is verified by pairs "
-                "of them",
+        for split in ("validation", "test"):
+            least, what = (
+                4,
+                "which hold two pairs of images of the same person and two of different",
             )
+            if faces.source == "rendered":
+                number = module.people(faces, split)
+                least, what = number + 2, f"two more than the {number} people that it shows"
+            if getattr(faces, split) < least:
+                raise bad(
+                    config.file,
+                    ("prepare", row.dataset, split),
+                    getattr(faces, split),
+                    f"at least {least}, {what}: {dotted('train_network', name)} is verified by "
+                    "pairs of them",
+                )
 
 
 def _check_critic(config: Config) -> None:

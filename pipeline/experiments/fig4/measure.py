@@ -12,12 +12,14 @@ from torch import Tensor
 from pipeline import paths
 from pipeline.datasets.color_digits import ColorDigits
 from pipeline.datasets.features import load_posterior, load_representations
+from pipeline.evaluation.accuracy import accuracy
 from pipeline.evaluation.encoding import reconstruction_error
 from pipeline.evaluation.sampling import crossed_factors, crossed_samples, decode_images
 from pipeline.experiments.fig4.summary import SHOWN, summarise_fig4
 from pipeline.models.cinn import load_cinn
 from pipeline.models.image_autoencoder import load_autoencoder
 from pipeline.models.inn import load_semantic
+from pipeline.networks.loading import load_checkpoints
 from pipeline.storage import read_json
 
 if TYPE_CHECKING:
@@ -61,13 +63,12 @@ def measure(
 
     mean, _ = load_posterior(paths.posteriors(dataset), "test")
     name = task.rows.layers[key].network
-    network = read_json(paths.training_metrics(task.scale, "train_network", name))
     semantic = read_json(paths.training_metrics(task.scale, "train_semantic", dataset))
     numbers = summarise_fig4(
         np.stack(factors),
         {name: e.indices(name) for name in e.factors},
         config["steps"],
-        [network["accuracy_by_step"][str(step)] for step in config["steps"]],
+        [accuracy(network, test) for _, network in load_checkpoints(paths.network(name), device)],
         early=settings.early,
         late=settings.late,
         scale=task.scale,

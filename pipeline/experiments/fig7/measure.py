@@ -25,6 +25,7 @@ from pipeline.evaluation.examples import varied_rows
 from pipeline.evaluation.image_distances import ImageDistances
 from pipeline.evaluation.perceptual_features import load_extractor
 from pipeline.evaluation.sampling import decode_images
+from pipeline.evaluation.verification import verification
 from pipeline.experiments.fig7.summary import SHOWN, Measured, summarise
 from pipeline.models.evaluator import load_evaluator
 from pipeline.models.image_autoencoder import load_autoencoder
@@ -67,7 +68,6 @@ def measure(
                 f"the evaluator of {reader} does not read the attribute '{name}': name it in "
                 f"train_evaluator.{reader}.classes."
             )
-    trained = _trained(task.scale, dataset, layer.network)
     setting = "experiments.fig7.inputs"
     rows = test.first(settings.inputs, setting)
     values, truth = everyone[: settings.inputs], test.truth[: settings.inputs]
@@ -115,7 +115,11 @@ def measure(
         "counterfactual_edits": counterfactual_edits(
             truth, attributes, embed, inputs.shape[1], task.threads
         ),
-        **trained,
+        "verification": verification(network, test),
+        "training": {
+            "ours_steps": read_json(paths.autoencoder(dataset) / "training.json")["steps"],
+            "stargan": read_json(paths.stargan(dataset) / "training.json"),
+        },
     }
     numbers = summarise(
         truth,
@@ -133,25 +137,3 @@ def measure(
         **{name: np.stack(images, 1) for name, images in grids.items()},
     }
     return arrays, numbers
-
-
-def _trained(scale: str, dataset: str, network: str) -> dict[str, Any]:
-    """How well the network knows people, and the training of what makes the edits.
-
-    `verification` of strangers, `validation_accuracy` on the identities it was trained on (None
-    for published weights), and `training`: `ours_steps` of D, and StarGAN's last numbers.
-    """
-    metrics = read_json(paths.training_metrics(scale, "train_network", network))
-    verification = {
-        name.removeprefix("verification_"): value
-        for name, value in metrics.items()
-        if name.startswith("verification_")
-    }
-    return {
-        "verification": verification,
-        "validation_accuracy": metrics["validation_accuracy"],
-        "training": {
-            "ours_steps": read_json(paths.autoencoder(dataset) / "training.json")["steps"],
-            "stargan": read_json(paths.stargan(dataset) / "training.json"),
-        },
-    }

@@ -12,6 +12,7 @@ from pipeline import paths
 from pipeline.config.rows import layer_name
 from pipeline.datasets.features import load_representations
 from pipeline.datasets.images import ImageSet, to_pixels
+from pipeline.evaluation.accuracy import accuracy, known_images
 from pipeline.evaluation.attributes import predict_attributes
 from pipeline.evaluation.encoding import encode_in_batches
 from pipeline.evaluation.examples import varied_rows
@@ -81,7 +82,7 @@ def measure(
     # The posterior's mean, not a draw: the best D can show, hence the stricter floor.
     mean = encode_in_batches(autoencoder, test)[0][rows]
     rebuilt = decode_images(autoencoder, mean.to(device))
-    metrics = read_json(paths.training_metrics(task.scale, "train_network", network_name))
+    known = known_images(paths.network(network_name), test)
     measured: dict[str, Any] = {
         "floor_real": distances(inputs),
         "floor_reconstruction": distances(rebuilt),
@@ -89,7 +90,7 @@ def measure(
         "species_real": shows_its_species(inputs),
         "species_reconstruction": shows_its_species(rebuilt),
         "agreement_reconstruction": agreement(rebuilt),
-        "accuracy": metrics["test_accuracy"],
+        "accuracy": known and accuracy(network, known),
         "layers": {},
     }
     arrays = {
