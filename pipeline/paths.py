@@ -26,6 +26,7 @@ __all__ = [
     "plan",
     "posteriors",
     "prepared",
+    "repeats",
     "reports",
     "semantic",
     "sheets",
@@ -148,6 +149,11 @@ def training_metrics(scale: str, stage: str, item: str) -> Path:
 def claims(scale: str) -> Path:
     """JSON file of the claims and their verdicts."""
     return reports(scale) / "claims.json"
+
+
+def repeats(scale: str) -> Path:
+    """JSON file of the verdicts of runs with other seeds and on other test images."""
+    return reports(scale) / "repeats.json"
 
 
 def costs(scale: str) -> Path:

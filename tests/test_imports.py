@@ -30,7 +30,7 @@ LAYERS = (
     "experiments",
     "validation",
     "cli plan raw_data",
-    "docs reproduce",
+    "docs repeats reproduce",
     "stages",
 )
 """Folders and modules of the package, the lowest first; those of a line are equally high."""

@@ -115,6 +115,14 @@ def test_seed_and_scale_are_part_of_everything(
     assert changed() == before.keys()
 
 
+def test_the_seed_of_test_images_is_part_of_what_draws_them(
+    before: Plan, changed: Any, project: Path
+) -> None:
+    change(project, "params.yaml", "test_seed", 1)
+    drawing = {name for name in before if name.split("-")[0] in ("prepare", "generate")}
+    assert changed() == drawing
+
+
 def test_a_default_is_that_of_the_items_without_their_own(changed: Any, project: Path) -> None:
     change(project, SMOKE, "train_evaluator.default.noise", 0.2)
     change(project, SMOKE, "train_evaluator.faces.noise", 0.1)  # as the field's own default

@@ -15,6 +15,7 @@ from pipeline.reporting.content import Part, Report, Section, Table
 from pipeline.reporting.costs import cost_part
 from pipeline.reporting.experiment import Experiment
 from pipeline.reporting.render import render
+from pipeline.reporting.repeats import read_repeats
 from pipeline.reporting.results import evaluated, linked, linked_image, measured, require
 from pipeline.reporting.sheets import sheets_part
 from pipeline.reporting.tables import SUFFIXES, TextTable, cell_texts
@@ -92,7 +93,8 @@ def _section(root: Path, scale: str, experiments: Mapping[str, Experiment]) -> S
                 parts.append(_part(root, scale, name, experiment, numbers))
                 if experiment.judge is not None:
                     readings.append(experiment.judge(numbers))
-        claims = claims_table(rows, list(present.values()), readings)
+        repeats = read_repeats(root, scale, rows)
+        claims = claims_table(rows, list(present.values()), readings, repeats)
     parts += [sheets_part(root, scale), cost_part(root, scale)]
     return Section(scale, SCALES.get(scale, ""), verdict, claims, parts)
 

@@ -9,6 +9,7 @@ from pipeline.reporting.claim import verdict_of
 from pipeline.reporting.content import Table
 from pipeline.reporting.experiment import Experiment
 from pipeline.reporting.formatting import NOT_MEASURED
+from pipeline.reporting.repeats import Repeats, repeat_lines, repeat_note
 
 __all__ = ["claims_table"]
 
@@ -17,6 +18,7 @@ def claims_table(
     claims: Sequence[Mapping[str, Any]],
     experiments: Sequence[Experiment],
     readings: Sequence[str] = (),
+    repeats: Repeats = (),
 ) -> Table:
     """The table of the rows of `claims.json`.
 
@@ -24,6 +26,7 @@ def claims_table(
         claims: the rows.
         experiments: those whose claims these are, which say how targets and intervals came about.
         readings: the evaluators' accuracy, as `Experiment.judge` words it.
+        repeats: runs with other seeds, which get a column.
 
     Raises:
         KeyError: a row lacks an entry.
@@ -40,10 +43,12 @@ def claims_table(
                 _lines(conditions, _interval),
                 claim["target"].replace(">=", "≥").replace("<=", "≤").replace(", ", "\n"),
                 verdict_of(claim),
+                *([repeat_lines(claim, repeats)] if repeats else []),
             ]
         )
     head = ["id", "claim", "statistic", "value", "95 % interval", "target", "verdict"]
-    note = " ".join(_notes(experiments, readings))
+    head += ["other runs"] if repeats else []
+    note = " ".join([*_notes(experiments, readings), *([repeat_note(repeats)] if repeats else [])])
     return Table("Claims", head, rows, note, words=(0, 1, 2, 6), stacked=True)
 
 
