@@ -14,6 +14,7 @@ import importlib.util
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import subprocess
@@ -95,12 +96,11 @@ def fork_server(folder: Path) -> Iterator[dict[str, str]]:
             try:
                 yield {SERVER: address, "PYTHONPATH": str(folder)}
             finally:
-                server.stdin.close()  # so it would be by the death of this process
-                server.terminate()
+                server.stdin.close()  # which ends it, as the death of this process would
 
 
 def serve(address: str) -> None:
-    """Answer until this is terminated, or nobody holds the other end of stdin."""
+    """Answer until nobody holds the other end of stdin."""
     for name in LIBRARIES:
         with suppress(ImportError):
             importlib.import_module(name)
@@ -110,14 +110,8 @@ def serve(address: str) -> None:
         listener.bind(address)
         listener.listen()
         print("ready", flush=True)
-        if os.fork() == 0:  # ends the server with the tests, however they end
-            listener.close()
-            sys.stdin.read()
-            with suppress(ProcessLookupError):
-                os.kill(os.getppid(), signal.SIGTERM)
-            os._exit(0)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for what watches a program
-        while True:
+        while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
             connection, _ = listener.accept()
             if os.fork() == 0:
                 listener.close()
