@@ -26,6 +26,7 @@ __all__ = [
     "plan",
     "posteriors",
     "prepared",
+    "prior",
     "repeats",
     "reports",
     "semantic",
@@ -89,6 +90,11 @@ def semantic(dataset: str) -> Path:
 def cinn(layer: str) -> Path:
     """Folder of the conditional INNs t of a row of `layers`."""
     return Path("models/cinn") / layer
+
+
+def prior(dataset: str) -> Path:
+    """Folder of the INN of a data set's z_bar alone."""
+    return Path("models/prior") / dataset
 
 
 def baseline(name: str) -> Path:

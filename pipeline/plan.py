@@ -94,7 +94,7 @@ def _of_data(config: Config) -> Iterator[Item]:
         yield Item("encode", name, rows=rows)
     for stage in (
         "train_semantic", "train_evaluator", "train_stargan", "train_generator",
-        "train_dequantizer", "generate",
+        "train_dequantizer", "train_prior", "generate",
     ):  # fmt: skip
         for name, section in config.sections[stage].items():
             yield Item(stage, name, section, tests=stage == "generate")

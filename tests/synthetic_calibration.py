@@ -10,7 +10,9 @@ from pipeline.experiments.calibration.summary import squared_error, summarise_ca
 
 # Standard deviation of z_bar given z: without z, it is 1; each z determines that of the next layer.
 LAYERS = {"facenet-conv2d_4a": 0.5, "facenet-embedding": 0.8, "resnet101-fc": 0.9}
-CHAINS = {key: "facenet, faces" if "face" in key else "resnet101, animals" for key in LAYERS}
+CHAINS = {
+    key: ("facenet", "faces") if "face" in key else ("resnet101", "animals") for key in LAYERS
+}
 RANKED = {"facenet-conv2d_4a": ("yaw", "glasses"), "resnet101-fc": ("species=fox",)}
 IMAGES, FEATURES, SAMPLES = 2000, 4, 99
 RHO, VARIANCE = 0.6, 0.3  # of the factor smile of e
@@ -34,11 +36,13 @@ def made() -> dict[str, np.ndarray]:
         found[f"{key}_left_by_t"] = squared_error(z_bar, drawn.mean(0), within, samples=32)
         found[f"{key}_left_by_regression"] = squared_error(z_bar, SHRUNK * mean)
         found[f"{key}_left_by_mlp"] = squared_error(z_bar, mean)
-        found[f"{key}_prior"] = -0.5 * np.square(z_bar).sum(1)
         found[f"{key}_variance"] = squared_error(z_bar, z_bar.mean(0))
         for name in RANKED.get(key, ()):
             others = mean[:400, :1] + deviation * rng.normal(size=(400, SAMPLES))
             found[f"{key}_ranks_{name}"] = ranks(z_bar[:400, 0], others, rng)
+    for _, dataset in CHAINS.values():
+        found[f"{dataset}_prior"] = -0.5 * np.square(z_bar).sum(1)
+        found[f"{dataset}_groups"] = np.arange(IMAGES)
     classes = np.arange(IMAGES) % 50
     own = RHO**0.5 * rng.normal(size=(50, 3))[classes]
     own += (1 - RHO) ** 0.5 * rng.normal(size=(IMAGES, 3))

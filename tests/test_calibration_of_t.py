@@ -29,6 +29,7 @@ from pipeline.evaluation.coverage import LEVELS, coverage, regions
 from pipeline.evaluation.likelihood import cinn_loss
 from pipeline.experiments.calibration import measure as module
 from pipeline.experiments.calibration.draw import SHARES, draw
+from pipeline.experiments.calibration.regressions import left_by_regressions
 from pipeline.experiments.calibration.report import CalibrationSettings
 from pipeline.models.cinn import build_cinn
 from pipeline.models.evaluator import Evaluator
@@ -70,6 +71,9 @@ def test_measured_with_small_models(here: Path, monkeypatch: pytest.MonkeyPatch)
             for split, (z, _) in data.items():
                 noisy = (z + noise * normal(*z.shape, seed=7)).half().numpy()
                 write_npy(representations_file(paths.features(key), step, split), noisy)
+    prior = build_cinn(**size | {"shape": (1, 1, 1)}).eval()
+    prior.recalibration.load_state_dict(t.recalibration.state_dict())
+    write_model(paths.prior("pets"), prior, size | {"shape": (1, 1, 1)})
     e = SemanticINN(3, {"species": 1}, blocks=1, width=8, depth=0).eval()
     config = {"features": 3, "factors": [["species", 1]], "blocks": 1, "width": 8, "depth": 0}
     write_model(paths.semantic("pets"), e, config)
@@ -113,6 +117,26 @@ def test_measured_with_small_models(here: Path, monkeypatch: pytest.MonkeyPatch)
     for name in FACTORS:
         place = found[f"net-a_ranks_{name}"]
         assert place.min() >= 0 and place.max() <= 19 and abs(place.mean() / 19 - 0.5) < 0.2
+
+
+def test_a_perceptron_sees_what_a_regression_does_not() -> None:
+    z = normal(3000, 4, 1, 1, seed=2)
+    z_bar = z.flatten(1).square() + 0.3 * normal(3000, 4, seed=3)
+    t = build_cinn(4, (4, 1, 1), embedding=4, blocks=1, width=8, depth=0)
+    test, train = slice(0, 500), slice(500, None)
+    left = left_by_regressions(t, z_bar[test], z[test], z_bar[train], z[train], 2500, seed=0)
+    variance = module.squared_error(z_bar[test].numpy(), z_bar[test].mean(0).numpy()).mean()
+    shares = {name: 1 - values.mean() / variance for name, values in left.items()}
+    assert abs(shares["regression"]) < 0.05 and shares["mlp"] > 0.7
+
+
+def test_a_perceptron_finds_nothing_in_noise() -> None:
+    """Though a regression of few images on many inputs leaves little of these images."""
+    z, z_bar = normal(700, 200, 1, 1, seed=2), normal(700, 3, seed=3)
+    t = build_cinn(3, (200, 1, 1), embedding=4, blocks=1, width=8, depth=0)
+    test, train = slice(0, 400), slice(400, None)
+    left = left_by_regressions(t, z_bar[test], z[test], z_bar[train], z[train], 300, seed=0)
+    assert left["mlp"].mean() == pytest.approx(left["regression"].mean(), rel=0.05)
 
 
 def test_scores_are_log_odds_and_numbers() -> None:

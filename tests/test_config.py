@@ -258,6 +258,8 @@ LIMITS: list[tuple[str, Any, Any, dict[str, Any]]] = [
     (f"{CINN}.batch_size", 59_200, 59_201, {}),
     ("train_stargan.faces.batch_size", 128_000, 128_001, {}),
     ("train_cinn.alexnet-fc7.batch_size", 48_000, 48_001, {}),
+    (f"{CINN}.batch_size", 3700, 3701, {"prepare.digits.colourings_train_t": 1}),
+    ("train_prior.faces.batch_size", 48_000, 48_001, {}),
     ("train_baseline.dosovitskiy-fc7.batch_size", 48_000, 48_001, {}),
     ("train_network.squeezenet.checkpoints", 4751, 4752, {}),
     ("train_baseline.dosovitskiy-fc7.discriminator_start", 4999, 5000, {}),

@@ -132,7 +132,7 @@ def test_paths_are_those_of_the_code(graphs: Any, scale: str) -> None:
     known |= {paths.inspection() / name for name in ("README.md", "figures", "metrics.json")}
     for dataset in [*config.run.datasets, GENERATED, STYLIZED]:
         of_data = (paths.prepared, paths.posteriors, paths.autoencoder, paths.evaluator)
-        known |= {path(dataset) for path in (*of_data, paths.semantic, paths.stargan)}
+        known |= {path(dataset) for path in (*of_data, paths.semantic, paths.prior, paths.stargan)}
         known.add(paths.sheets(scale, dataset))
     known |= {paths.network(name) for name in config.run.networks}
     known |= {path(key) for key in config.run.layers for path in (paths.features, paths.cinn)}

@@ -150,7 +150,8 @@ def test_a_default_is_that_of_the_items_without_their_own(changed: Any, project:
             {
                 f"{stage}-mine"
                 for stage in (
-                    "prepare", "draw_data", "train_autoencoder", "encode", "train_semantic"
+                    "prepare", "draw_data", "train_autoencoder", "encode", "train_semantic",
+                    "train_prior",
                 )
             },
             {"report"},

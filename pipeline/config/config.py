@@ -30,6 +30,8 @@ class Config:
         """Images of a split of a data set, or None if only preparing them shows how many."""
         made = self.sections["generate"]["animals"]
         prepared = made if dataset == GENERATED else self.sections["prepare"][dataset]
-        count = getattr(prepared, split, None)
-        colourings = getattr(prepared, f"colourings_{split}", 1)
-        return None if count is None else count * colourings
+        colourings = getattr(prepared, f"colourings_{split}", None)
+        if colourings is None:
+            return getattr(prepared, split, None)
+        # The digits of train_t are those of train, distorted and coloured anew.
+        return getattr(prepared, "train" if split == "train_t" else split) * colourings

@@ -263,9 +263,10 @@ def _split(
 ) -> dict[str, np.ndarray]:
     sizes = [counts[split] for split in splits]
     if sum(sizes) > len(pool):
+        wanted = [split for split in splits if counts[split]]
         raise PipelineError(
-            f"too few photographs for {' and '.join(splits)}: {len(pool)} are left for the "
-            f"{sum(sizes)} asked for; lower {section}.{' or '.join(splits)}."
+            f"too few photographs for {' and '.join(wanted)}: {len(pool)} are left for the "
+            f"{sum(sizes)} asked for; lower {section}.{' or '.join(wanted)}."
         )
     parts = np.split(rng.permutation(pool), np.cumsum(sizes))
     return dict(zip(splits, parts, strict=False))  # what nobody asked for comes last

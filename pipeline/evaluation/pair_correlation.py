@@ -1,7 +1,7 @@
 """What e promises of a factor: variance 1, and the correlation of images that share its concept.
 
 IIN paper, Eqs. 8 and 9: z~ is standard normal, and a factor of two images that share its concept is
-correlated by rho, 0.9.
+correlated by rho.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ def factor_variance(values: np.ndarray) -> float:
 def pair_correlation(values: np.ndarray, classes: np.ndarray) -> float:
     """Correlation of a factor (R, D) in pairs of one class (R,), with variances summed over D.
 
-    That is the intraclass correlation of a one-way analysis of variance: the share of the variance
-    that the class explains, without bias where classes have few images. It bounds what anything
-    that knows only the class can explain of a factor. NaN without two images of one class, or with
-    a single class.
+    That is the share of the variance that the class explains, 1 - within / total with unbiased
+    variances (the adjusted R²). It bounds what anything that knows only the class can explain of a
+    factor. NaN without two images of one class, or with a single class.
     """
     _, place, counts = np.unique(classes, return_inverse=True, return_counts=True)
     count, groups = len(values), len(counts)
@@ -31,8 +30,6 @@ def pair_correlation(values: np.ndarray, classes: np.ndarray) -> float:
     values = np.asarray(values, np.float64) - np.mean(values, axis=0, dtype=np.float64)
     sums = np.zeros((groups, values.shape[1]))
     np.add.at(sums, place, values)
-    between = np.square(sums).sum(axis=1) @ (1 / counts)
-    within = np.square(values).sum() - between
-    between, within = between / (groups - 1), within / (count - groups)
-    size = (count - np.square(counts).sum() / count) / (groups - 1)
-    return float((between - within) / (between + (size - 1) * within))
+    total = np.square(values).sum()
+    within = total - np.square(sums).sum(axis=1) @ (1 / counts)
+    return float(1 - within / (count - groups) / (total / (count - 1)))

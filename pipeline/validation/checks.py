@@ -180,15 +180,16 @@ def _check_batches(config: Config) -> None:
     data = {
         name: row.dataset for table in (run.layers, run.baselines) for name, row in table.items()
     }
-    trainings = ("train_autoencoder", "train_semantic", "train_network", "train_cinn")
-    more = ("train_evaluator", "train_baseline", "train_stargan", "train_generator")
-    for section in (*trainings, *more):
+    of_t = ("train_cinn", "train_prior", "train_baseline")
+    others = ("train_autoencoder", "train_semantic", "train_network")
+    more = ("train_evaluator", "train_stargan", "train_generator")
+    for section in (*of_t, *others, *more):
         for name, training in config.sections[section].items():
             dataset = (
                 run.networks[name].dataset if section == "train_network" else data.get(name, name)
             )
-            of_t = section in ("train_cinn", "train_baseline")
-            images = (of_t and config.images(dataset, "train_t")) or config.images(dataset, "train")
+            own = section in of_t and config.images(dataset, "train_t")
+            images = own or config.images(dataset, "train")
             batch_size = getattr(training, "batch_size", 0)
             if images is not None and batch_size > images:
                 raise bad(

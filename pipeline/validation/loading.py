@@ -73,6 +73,7 @@ def section_classes(run: Run) -> dict[str, dict[str, type[Section]]]:
         "extract": dict.fromkeys(run.layers, settings.ExtractSettings),
         "train_semantic": dict.fromkeys(of_datasets, settings.TrainSemanticSettings),
         "train_cinn": dict.fromkeys(run.layers, settings.TrainCinnSettings),
+        "train_prior": dict.fromkeys(of_datasets, settings.TrainCinnSettings),
         "train_baseline": dict.fromkeys(run.baselines, settings.TrainBaselineSettings),
         "train_stargan": {"faces": settings.TrainStarGANSettings},
         "train_generator": {"animals": settings.TrainGeneratorSettings},

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from pipeline import paths
 from pipeline.config.rows import LayerRow
-from pipeline.datasets.features import Posterior, load_posterior, load_representations
+from pipeline.datasets.features import load_posterior, load_representations
 from pipeline.datasets.splits import load_split
 from pipeline.evaluation.attributes import predict_scores
 from pipeline.evaluation.coverage import ranks, regions
+from pipeline.evaluation.groups import groups_of
 from pipeline.evaluation.likelihood import cinn_loss
 from pipeline.evaluation.sampling import conditional_samples, decode_images
 from pipeline.experiments.calibration.regressions import left_by_regressions
@@ -26,6 +27,7 @@ from pipeline.models.cinn import load_cinn
 from pipeline.models.evaluator import load_evaluator
 from pipeline.models.image_autoencoder import load_autoencoder
 from pipeline.models.inn import ConditionalINN, load_semantic
+from pipeline.models.prior import load_prior, nothing
 from pipeline.storage import read_json
 
 if TYPE_CHECKING:
@@ -44,9 +46,10 @@ def measure(
 
     Arrays, of each layer and all C checkpoints of its network: `<layer>_regions` (C, R) and
     `<layer>_regions_before` recalibration, `<layer>_nats` (C, R), log p(z_bar given z) up to a
-    constant; and of the last checkpoint `<layer>_prior` (R,), log p(z_bar) up to the same constant,
-    `<layer>_variance` (R,) of z_bar, what t, a linear regression and a perceptron leave of it,
-    `<layer>_left_by_<model>` (R,), and `<layer>_ranks_<factor>` (S,). Of each data set,
+    constant; and of the last checkpoint `<layer>_variance` (R,) of z_bar, what t, a linear
+    regression and a perceptron leave of it, `<layer>_left_by_<model>` (R,), and
+    `<layer>_ranks_<factor>` (S,). Of each data set, `<dataset>_prior` (R,), log p(z_bar) up to the
+    same constant, `<dataset>_groups` (R,), of which images are not independent,
     `<dataset>_factors` (R, N) and the `<dataset>_concept_<factor>` (R,) of its images, and
     `<dataset>_square` (M,), |e|^2 / N of images that e was trained on.
     """
@@ -55,10 +58,7 @@ def measure(
     arrays: dict[str, np.ndarray] = {}
     for key in experiment.layers:
         layer = task.rows.layers[key]
-        mean, variance = load_posterior(paths.posteriors(layer.dataset), "test")
-        # Layers of a data set share the draws: they are compared image by image.
-        generator = torch.Generator().manual_seed(task.seed)
-        z_bar = mean + variance.sqrt() * torch.randn(mean.shape, generator=generator)
+        z_bar, generator = _drawn(layer.dataset, task.seed)
         found = []
         for step in read_json(paths.cinn(key) / "config.json")["steps"]:
             t = load_cinn(paths.cinn(key), step).to(device)
@@ -69,28 +69,30 @@ def measure(
             arrays[f"{key}_{name}"] = np.stack(part).astype(np.float32)
         split = read_json(paths.features(key) / "config.json")["train"]
         train_z = load_representations(paths.features(key), step, split)
-        train = load_posterior(paths.posteriors(layer.dataset), split)
-        arrays[f"{key}_prior"] = _prior(t, train, z_bar, device, generator)
+        train, _ = load_posterior(paths.posteriors(layer.dataset), split)
         v = torch.randn(settings.mean_samples, *z_bar.shape, generator=generator)
         arrays[f"{key}_left_by_t"] = _left_by_t(t, z_bar, z, v)
         arrays |= {
             f"{key}_left_by_{model}": left
             for model, left in left_by_regressions(
-                t, z_bar, z, train[0], train_z, settings.fitted_images, task.seed
+                t, z_bar, z, train, train_z, settings.fitted_images, task.seed
             ).items()
         }
         arrays[f"{key}_variance"] = squared_error(z_bar.numpy(), z_bar.mean(0).numpy())
         if (layer.network, layer.dataset) in RANKED:
             rows = slice(settings.ranked_inputs)
             v = torch.randn(
-                len(z[rows]), settings.ranked_samples, mean.shape[1], generator=generator
+                len(z[rows]), settings.ranked_samples, z_bar.shape[1], generator=generator
             )
             for name, place in _ranks(t, layer, z_bar[rows], z[rows], v, task.seed).items():
                 arrays[f"{key}_ranks_{name}"] = place
     layers = {key: task.rows.layers[key] for key in experiment.layers}
     for dataset in dict.fromkeys(layer.dataset for layer in layers.values()):
+        z_bar, _ = _drawn(dataset, task.seed)
+        prior, z = load_prior(paths.prior(dataset)).to(device), nothing(len(z_bar))
+        arrays[f"{dataset}_prior"] = _held_out(prior, z_bar, z, device)[2].astype(np.float32)
         arrays |= _factors(dataset, settings.fitted_images, task.seed, device)
-    chains = {key: f"{row.network}, {row.dataset}" for key, row in layers.items()}
+    chains = {key: (row.network, row.dataset) for key, row in layers.items()}
     numbers = summarise_calibration(
         arrays,
         chains,
@@ -99,6 +101,16 @@ def measure(
         seed=task.seed,
     )
     return arrays, numbers | {"scale": task.scale, "seed": task.seed}
+
+
+def _drawn(dataset: str, seed: int) -> tuple[Tensor, torch.Generator]:
+    """z_bar (R, N) of test images, and what drew it.
+
+    Layers of a data set share the draws: they are compared image by image.
+    """
+    mean, variance = load_posterior(paths.posteriors(dataset), "test")
+    generator = torch.Generator().manual_seed(seed)
+    return mean + variance.sqrt() * torch.randn(mean.shape, generator=generator), generator
 
 
 @torch.no_grad()
@@ -123,31 +135,6 @@ def _left_by_t(t: ConditionalINN, z_bar: Tensor, z: Tensor, v: Tensor) -> np.nda
 
 
 @torch.no_grad()
-def _prior(
-    t: ConditionalINN,
-    train: Posterior,
-    z_bar: Tensor,
-    device: torch.device,
-    generator: torch.Generator,
-) -> np.ndarray:
-    """log p(z_bar), up to the constant of `cinn_loss`: (R,).
-
-    The density is t without z: what its unconditional blocks make of z_bar is normal, with the mean
-    and the covariance that it has on t's training images.
-    """
-    mean, variance = train
-    drawn = mean + variance.sqrt() * torch.randn(mean.shape, generator=generator)
-    factors = torch.cat([t.unconditional(part.to(device))[0] for part in drawn.split(BATCH)])
-    factors = factors.double()
-    centre, covariance = factors.mean(0), torch.cov(factors.T)
-    covariance.diagonal().add_(1e-6 * covariance.diagonal().mean())
-    root = torch.linalg.cholesky(covariance)
-    value, log_det = t.unconditional(z_bar.to(device))
-    v = torch.linalg.solve_triangular(root, (value.double() - centre).T, upper=False).T
-    return -cinn_loss(v, log_det - root.diagonal().log().sum()).cpu().numpy()
-
-
-@torch.no_grad()
 def _factors(dataset: str, images: int, seed: int, device: torch.device) -> dict[str, np.ndarray]:
     """e of test images with their concepts, and |e|^2 / N of the first training images."""
     e = load_semantic(paths.semantic(dataset)).to(device)
@@ -160,8 +147,10 @@ def _factors(dataset: str, images: int, seed: int, device: torch.device) -> dict
         z_bar = mean + deviation * torch.randn(mean.shape, generator=generator)
         found[split] = torch.cat([e(part.to(device))[0].cpu() for part in z_bar.split(BATCH)])
     names = [name for name in e.factors if name != "residual"]
-    concepts = load_split(paths.prepared(dataset), "test").concepts(names)
-    arrays = {f"{dataset}_concept_{name}": values.numpy() for name, values in concepts.items()}
+    test = load_split(paths.prepared(dataset), "test")
+    concepts = test.concepts(names)
+    arrays = {f"{dataset}_groups": groups_of(test)}
+    arrays |= {f"{dataset}_concept_{name}": values.numpy() for name, values in concepts.items()}
     arrays[f"{dataset}_sizes"] = np.array(list(e.factors.values()))
     arrays[f"{dataset}_names"] = np.array(list(e.factors))
     arrays[f"{dataset}_factors"] = found["test"].numpy()

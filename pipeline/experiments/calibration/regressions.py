@@ -37,8 +37,9 @@ def left_by_regressions(
     """Squared errors (R,) of a ridge regression of z_bar on z, and of it with a perceptron.
 
     train (M, N) and train_z: posterior means and representations of training images. The regression
-    is t's own, if it has one. The perceptron has one hidden layer and is fitted to what the
-    regression leaves of the first training images.
+    is t's own, if it has one. The perceptron has one hidden layer and learns what a regression of
+    the first training images leaves of them out of fold: as much as of new images. It is left out
+    if it explains nothing of the tenth of them that stops its training.
     """
     prediction = t.prediction
     if prediction is None:
@@ -51,7 +52,8 @@ def left_by_regressions(
         return torch.cat([prediction(part.to(device)).cpu() for part in z.split(BATCH)]).numpy()
 
     linear, some = predicted(z), train_z[:images]
-    left = train[: len(some)].numpy() - predicted(some)
+    own = LinearPrediction(train_z.shape[1:], train.shape[1])
+    left = (train[:images] - own.fit(some, train[:images])).numpy()
     scale = left.std() or 1.0
     perceptron = make_pipeline(
         StandardScaler(),
@@ -66,8 +68,9 @@ def left_by_regressions(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the last step is as good as any
         perceptron.fit(_pooled(some), left / scale)
-    both = linear + scale * perceptron.predict(_pooled(z)).reshape(linear.shape)
-    values = z_bar.numpy()
+    both, values = linear, z_bar.numpy()
+    if perceptron[-1].best_validation_score_ > 0:
+        both = linear + scale * perceptron.predict(_pooled(z)).reshape(linear.shape)
     return {"regression": squared_error(values, linear), "mlp": squared_error(values, both)}
 
 

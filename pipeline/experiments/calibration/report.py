@@ -145,9 +145,9 @@ def tables(numbers: Numbers) -> list[Table]:
     note = (
         "Share of test images, in per cent, in the central regions of nominal 50 to 95 %; worst: "
         "largest difference from a nominal share, in points, over all checkpoints, after and "
-        "before recalibration. Nats kept: mean log p(z̄|z) − log p(z̄); lost: against the layer "
-        "before, ± standard error over images. Explained: share of the variance of z̄; the "
-        "perceptron is fitted to what the regression leaves."
+        "before recalibration. Nats kept: mean log p(z̄|z) − log p(z̄), where p(z̄) is t trained "
+        "without a representation; lost: against the layer before, ± standard error over images. "
+        "Explained: share of the variance of z̄; the perceptron learns what the regression leaves."
     )
     return [Table("Calibration of t", head, rows, note, stacked=True), _factor_table(numbers)]
 
@@ -173,8 +173,8 @@ def _factor_table(numbers: Numbers) -> Table:
             )
     note = (
         "Of test images. e is trained to give each factor the variance 1, and two images that "
-        "share its concept the correlation 0.9. A layer that knows the concept and nothing else "
-        "explains this share of the factor (Eq. 20)."
+        "share its concept the correlation rho (0.9 unless set otherwise). A layer that knows the "
+        "concept and nothing else explains this share of the factor (Eq. 20)."
     )
     return Table("Factors of e", head, rows, note, stacked=True)
 
@@ -186,6 +186,7 @@ EXPERIMENT = Experiment(
     figures=FIGURES,
     facts=facts,
     tables=tables,
-    intervals="K1, K2, K4: bootstrap over images; the unit of K3 is its standard error",
+    intervals="K1, K2, K4: bootstrap over images, those of one person or digit together (of K1, "
+    "whose value is a maximum, too wide); the unit of K3 is its standard error",
     check=check,
 )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from pipeline.evaluation.coverage import LEVELS, central_share, coverage, worst_coverage
+from pipeline.evaluation.groups import draw_groups, standard_error
+from pipeline.evaluation.intervals import percentile_interval
 from pipeline.evaluation.pair_correlation import factor_variance, pair_correlation
 from pipeline.rounding import rounded
 
@@ -37,7 +39,7 @@ def squared_error(
 
 def summarise_calibration(
     arrays: Mapping[str, np.ndarray],
-    chains: Mapping[str, str],
+    chains: Mapping[str, tuple[str, str]],
     *,
     samples: int,
     replicates: int,
@@ -47,7 +49,7 @@ def summarise_calibration(
 
     Args:
         arrays: those of `measure`.
-        chains: network and data set of each layer; layers of one are in order of depth.
+        chains: network and data set of each layer; layers of one pair are in order of depth.
         samples: drawn for each rank.
         replicates: of the bootstrap over images.
         seed: of the bootstrap.
@@ -66,15 +68,19 @@ def summarise_calibration(
             smallest advantage over the regression.
         semantic: of e of each data set, `square` (|e|^2 / N of test images), `square_train`, and
             `factors`: of each factor the `dimensions`, the `variance`, which should be 1, and the
-            `correlation` of two images that share its concept, which should be 0.9.
-        intervals: 95 % of `worst_coverage`, `ranked_share` and `margin`, over images.
+            `correlation` of two images that share its concept, which should be rho.
+        intervals: 95 % of `worst_coverage` (of the worst layer), `ranked_share` and `margin` (the
+            smallest of all layers each time), by a bootstrap over groups of images.
+
+        Standard errors take the groups of images for independent as well.
     """
     layers: dict[str, dict[str, Any]] = {}
     for key in chains:
         found, before = arrays[f"{key}_regions"], arrays[f"{key}_regions_before"]
-        nats = arrays[f"{key}_nats"][-1]
+        nats, groups = arrays[f"{key}_nats"][-1], arrays[f"{chains[key][1]}_groups"]
+        kept = nats - arrays[f"{chains[key][1]}_prior"]
         layers[key] = {
-            "chain": chains[key],
+            "chain": ", ".join(chains[key]),
             "images": found.shape[1],
             "coverage": {
                 f"{100 * level:g}": rounded(share)
@@ -83,9 +89,9 @@ def summarise_calibration(
             "worst": rounded(max(worst_coverage(part) for part in found)),
             "worst_before": rounded(max(worst_coverage(part) for part in before)),
             "nats": rounded(nats.mean()),
-            "nats_error": rounded(_error(nats)),
-            "kept": rounded((nats - arrays[f"{key}_prior"]).mean()),
-            "kept_error": rounded(_error(nats - arrays[f"{key}_prior"])),
+            "nats_error": rounded(standard_error(nats, groups)),
+            "kept": rounded(kept.mean()),
+            "kept_error": rounded(standard_error(kept, groups)),
             **{
                 f"explained_by_{model}": rounded(
                     1 - arrays[f"{key}_left_by_{model}"].mean() / arrays[f"{key}_variance"].mean()
@@ -106,39 +112,39 @@ def summarise_calibration(
         if chains[first] == chains[second]:
             change = (arrays[f"{second}_nats"][-1] - arrays[f"{first}_nats"][-1]).astype(np.float64)
             layers[second]["lost"] = rounded(-change.mean())
-            layers[second]["lost_error"] = rounded(_error(change))
-            rises.append(change.mean() / _error(change))
+            error = standard_error(change, arrays[f"{chains[first][1]}_groups"])
+            layers[second]["lost_error"] = rounded(error)
+            rises.append(change.mean() / error)
     worst = max(layers, key=lambda key: layers[key]["worst"])
     least = min(layers, key=lambda key: _margin(arrays, key))
-    places = [place for name, place in arrays.items() if "_ranks_" in name]
-    rng = np.random.default_rng(seed)
-    intervals = {
-        "worst_coverage": _interval(
-            lambda rows: max(worst_coverage(part[rows]) for part in arrays[f"{worst}_regions"]),
-            layers[worst]["images"],
-            replicates,
-            rng,
-        ),
-        "margin": _interval(
-            lambda rows: _margin(arrays, least, rows), layers[least]["images"], replicates, rng
-        ),
-    }
+    places = {name: place for name, place in arrays.items() if "_ranks_" in name}
+    rng, intervals = np.random.default_rng(seed), {}
+    drawn = [_redrawn(arrays, chains, rng) for _ in range(replicates)]
+    intervals["worst_coverage"] = _interval(
+        [max(worst_coverage(part[rows[worst]]) for part in arrays[f"{worst}_regions"])
+         for rows in drawn]
+    )  # fmt: skip
+    intervals["margin"] = _interval(
+        [min(_margin(arrays, key, rows[key]) for key in layers) for rows in drawn]
+    )
     if places:
-        intervals["ranked_share"] = _interval(
-            lambda rows: _ranked_share([place[rows] for place in places], samples),
-            min(map(len, places)),
-            replicates,
-            rng,
-        )
+        shares = [
+            _ranked_share(
+                [_first(place, rows[name.split("_ranks_")[0]]) for name, place in places.items()],
+                samples,
+            )
+            for rows in drawn
+        ]
+        intervals["ranked_share"] = _interval(shares)
     return {
         "order": list(chains),
         "layers": layers,
         "samples": samples,
-        "ranked_images": max(map(len, places), default=0),
+        "ranked_images": max(map(len, places.values()), default=0),
         "worst_layer": worst,
         "worst_coverage": layers[worst]["worst"],
         "ranked_pairs": len(places),
-        "ranked_share": rounded(_ranked_share(places, samples)) if places else None,
+        "ranked_share": rounded(_ranked_share([*places.values()], samples)) if places else None,
         "rise": rounded(max(rises)) if rises else None,
         "margin": rounded(_margin(arrays, least)),
         "margin_layer": least,
@@ -171,11 +177,6 @@ def _semantic(arrays: Mapping[str, np.ndarray], dataset: str) -> dict[str, Any]:
     }
 
 
-def _error(values: np.ndarray) -> float:
-    """Standard error of a mean over images."""
-    return float(values.std(ddof=1) / np.sqrt(len(values)))
-
-
 def _margin(
     arrays: Mapping[str, np.ndarray], key: str, rows: np.ndarray | slice = slice(None)
 ) -> float:
@@ -192,12 +193,21 @@ def _ranked_share(places: Sequence[np.ndarray], samples: int) -> float:
     return float(np.mean([0.85 <= central_share(place, samples) <= 0.95 for place in places]))
 
 
-def _interval(
-    statistic: Callable[[np.ndarray], float],
-    images: int,
-    replicates: int,
+def _interval(replicates: Sequence[float]) -> list[float]:
+    return [rounded(bound) for bound in percentile_interval(np.array(replicates))]
+
+
+def _redrawn(
+    arrays: Mapping[str, np.ndarray],
+    chains: Mapping[str, tuple[str, str]],
     rng: np.random.Generator,
-) -> list[float]:
-    """95 % interval of a statistic of rows, by the bootstrap over images."""
-    found = [statistic(rng.integers(0, images, images)) for _ in range(replicates)]
-    return [rounded(bound) for bound in np.quantile(found, (0.025, 0.975))]
+) -> dict[str, np.ndarray]:
+    """Rows of a bootstrap sample of test images, by layer; layers of a data set share theirs."""
+    datasets = dict.fromkeys(dataset for _, dataset in chains.values())
+    rows = {dataset: draw_groups(arrays[f"{dataset}_groups"], rng) for dataset in datasets}
+    return {key: rows[dataset] for key, (_, dataset) in chains.items()}
+
+
+def _first(place: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The ranks of `rows` among the first images, which alone have one."""
+    return place[rows[rows < len(place)]]
