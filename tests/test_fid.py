@@ -8,7 +8,13 @@ import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation import fid
-from pipeline.evaluation.fid import FeatureStatistics, FrechetReference, KernelReference
+from pipeline.evaluation.fid import (
+    FeatureStatistics,
+    FrechetReference,
+    KernelReference,
+    feature_statistics,
+    frechet_influence,
+)
 from pipeline.evaluation.fid import feature_statistics as statistics
 from pipeline.torchvision_compat import torchvision
 
@@ -165,3 +171,44 @@ def test_bad_input_of_kid(change: Any, words: str) -> None:
     features = draw(10, 4, 0)
     with pytest.raises(PipelineError, match=words):
         kernel(features, change(features))
+
+
+def test_influence_is_the_derivative_by_weights() -> None:
+    """An image that occurs 1 + w times moves a distance by w times its influence, over R."""
+    rng = np.random.default_rng(0)
+    sets = [rng.normal(size=(60, 5)), 1.3 * rng.normal(size=(50, 5)) + 0.2]
+    found = frechet_influence(*sets)
+    statistics = [feature_statistics(features) for features in sets]
+    assert found.distance == pytest.approx(frechet(*statistics))
+    for place, influence in ((0, found.reference), (1, found.images)):
+        features = sets[place]
+        count = len(features)
+        assert influence.mean() == pytest.approx(0, abs=1e-9)
+        for row in (0, 7):
+            step, moved = 1e-4, []
+            for sign in (1, -1):
+                weights = np.full(count, 1 / count)
+                weights[row] += sign * step / count
+                weights /= weights.sum()
+                mean = weights @ features
+                centred = features - mean
+                covariance = (weights[:, None] * centred).T @ centred * count / (count - 1)
+                changed = [*statistics]
+                changed[place] = FeatureStatistics(mean, covariance, count)
+                moved.append(frechet(*changed))
+            derivative = (moved[0] - moved[1]) / (2 * step) * count
+            assert influence[row] == pytest.approx(derivative, rel=0.05, abs=0.02)
+
+
+@pytest.mark.parametrize(("features", "images"), [(8, 400), (40, 120)])
+def test_influence_gives_the_error_of_a_distance(features: int, images: int) -> None:
+    """Of few images of many features, it errs on the safe side."""
+    rng = np.random.default_rng(0)
+    mix = rng.normal(size=(features, features)) / features**0.5
+    found = []
+    for _ in range(150):
+        own, others = rng.normal(size=(2, images, features))
+        found.append(frechet_influence(own, others @ mix))
+    errors = [np.hypot(one.images.std(), one.reference.std()) / images**0.5 for one in found]
+    spread = np.std([one.distance for one in found])
+    assert 0.9 * spread < np.mean(errors) < 1.5 * spread

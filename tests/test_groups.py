@@ -9,8 +9,9 @@ import torch
 from scipy.stats import norm
 
 from pipeline.datasets.color_digits import ColorDigits
+from pipeline.datasets.groups import groups_of
 from pipeline.datasets.images import ImageSet
-from pipeline.evaluation.groups import draw_groups, groups_of, standard_error
+from pipeline.evaluation.groups import draw_groups, multiplier_bootstrap, standard_error
 
 
 def test_images_of_one_person_or_digit_belong_together() -> None:
@@ -34,6 +35,19 @@ def test_a_bootstrap_sample_has_whole_groups() -> None:
         assert counts[0] + counts[1] + counts[3] == 3
         seen.add(tuple(counts))
     assert len(seen) == 10  # all that there are
+
+
+def test_multipliers_have_the_covariance_of_means() -> None:
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(50), 6)
+    own = rng.normal(size=(50, 2)) @ [[1, 0.8], [0, 0.6]]
+    values = (own.repeat(6, axis=0) + rng.normal(size=(300, 2))).T
+    values -= values.mean(1, keepdims=True)
+    moved = multiplier_bootstrap(values, groups, 20_000, rng)
+    errors = [standard_error(one, groups) for one in values]
+    assert moved.std(0) == pytest.approx(errors, rel=0.03)
+    together = standard_error(values.sum(0), groups)
+    assert moved.sum(1).std() == pytest.approx(together, rel=0.03)
 
 
 def test_the_standard_error_covers_the_mean() -> None:

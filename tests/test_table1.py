@@ -11,8 +11,16 @@ import torch
 from colour_models import LEVELS, SIZE, SPECIES, shown_colours
 from drawn import assert_words_apart, texts
 from nested import replaced, without
-from scipy import stats
-from synthetic_table1 import DOSOVITSKIY, DRAWS, FAITHFULNESS, LAYERS, arrays, measured, summary
+from synthetic_table1 import (
+    DOSOVITSKIY,
+    DRAWS,
+    FAITHFULNESS,
+    LAYERS,
+    MOVED,
+    arrays,
+    measured,
+    summary,
+)
 
 from pipeline import paths
 from pipeline.errors import PipelineError
@@ -114,16 +122,26 @@ def test_statistics_and_intervals(numbers: dict[str, Any]) -> None:
         "images": 2048, "draws": 3, "reconstruction_psnr": 22.1,
     }  # fmt: skip
     assert {key: numbers[key] for key in expected} == pytest.approx(expected)
-    t = stats.t.ppf(0.975, 2) / np.sqrt(3)
-    by_draw = np.array([120 / 100, 120 / 102, 120 / 98])
-    for name, value, half in (
-        ("fid_smallest_ratio", 1.2, t * by_draw.std(ddof=1)),
-        ("fid_depth_ratio_ours", 1.1, t * 1.1 * np.hypot(2 / 110, 2 / 100)),
-        ("faithfulness_smallest", 0.92, 0.0196),
+    assert numbers["faithfulness_smallest"] == 0.92
+    assert numbers["intervals"]["faithfulness_smallest"] == pytest.approx([0.9004, 0.9396])
+    relative = {
+        method: np.hypot(MOVED["images"][method], MOVED["reference"][method]) / 1000**0.5
+        for method in ("ours", "dosovitskiy")
+    }
+    for name, value, deviation in (
+        ("fid_depth_ratio_ours", 1.1, relative["ours"] * np.hypot(1 / 110, 1 / 100)),
+        ("fid_depth_ratio_dosovitskiy", 3, relative["dosovitskiy"] * np.hypot(1 / 360, 1 / 120)),
     ):
         assert numbers[name] == pytest.approx(value)
-        found = numbers["intervals"][name]
-        assert found == pytest.approx([value - half, value + half], rel=1e-4)
+        low, high = numbers["intervals"][name]
+        assert np.log([low / value, high / value]) == pytest.approx(
+            [-1.96 * deviation, 1.96 * deviation], rel=0.1
+        )
+    # conv5 has the smallest ratio; in some draws it is another layer.
+    low, high = numbers["intervals"]["fid_smallest_ratio"]
+    deviation = np.hypot(relative["ours"] / 100, relative["dosovitskiy"] / 120)
+    assert numbers["fid_smallest_ratio"] == pytest.approx(1.2)
+    assert low < 1.2 * np.exp(-1.5 * deviation) and 1.2 < high < 1.2 * np.exp(1.96 * deviation)
 
 
 def test_layers_are_counted_one_by_one() -> None:

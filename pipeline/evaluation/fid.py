@@ -15,15 +15,17 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import blas, lapack
+from scipy.linalg import blas, lapack, solve_triangular
 
 from pipeline.errors import PipelineError
 
 __all__ = [
     "FeatureStatistics",
+    "FrechetInfluence",
     "FrechetReference",
     "KernelReference",
     "feature_statistics",
+    "frechet_influence",
 ]
 
 Floats = NDArray[np.float64]
@@ -98,6 +100,55 @@ class FrechetReference:
         distance = difference @ difference + np.trace(ours.covariance)
         distance += np.trace(theirs.covariance) - 2 * shared
         return max(float(distance), 0.0)
+
+
+class FrechetInfluence(NamedTuple):
+    """What each image does to a squared Fréchet distance: the distance's derivative by its weight.
+
+    Each has the mean 0. The distance of a set in which image i occurs 1 + w_i times is the distance
+    plus the mean of w_i times its influence, to first order in w.
+    """
+
+    distance: float
+    images: Floats
+    """(Q,), of the images that are compared."""
+    reference: Floats
+    """(R,), of those of the reference."""
+
+
+def frechet_influence(reference: ArrayLike, features: ArrayLike) -> FrechetInfluence:
+    """The squared Fréchet distance of features (Q, F) from a reference (R, F), and influences.
+
+    With S_1 = W W^T and M = W^T S_2 W = V diag(s) V^T, the trace of (S_1 S_2)^(1/2) has the
+    derivatives W M^(-1/2) W^T / 2 by S_2, and W^-T M^(1/2) W^-1 / 2 by S_1.
+
+    Raises:
+        PipelineError: a wrong shape, fewer than 2 images, or values that are not finite.
+    """
+    ours, theirs = feature_statistics(reference), feature_statistics(features)
+    root = _root(ours)
+    squares, vectors = np.linalg.eigh(_sandwich(root, _checked(theirs.covariance)))
+    difference = theirs.mean - ours.mean
+    traces = np.trace(ours.covariance), np.trace(theirs.covariance)
+    shared = np.sqrt(np.maximum(squares, 0)).sum()
+    distance = difference @ difference + sum(traces) - 2 * shared
+    kept = squares > TOLERANCE * squares[-1]
+    roots, vectors = np.sqrt(squares[kept]), vectors[:, kept]
+
+    def influence(centred: Floats, sign: int, coordinates: Floats, weights: Floats) -> Floats:
+        moved = np.square(centred).sum(1) - np.square(coordinates) @ weights
+        found = 2 * sign * centred @ difference + moved
+        return found - found.mean()
+
+    centred = _features(features) - theirs.mean
+    images = influence(centred, 1, centred @ root.matrix @ vectors, 1 / roots)
+    centred = _features(reference) - ours.mean
+    if root.triangular:
+        whitened = solve_triangular(root.matrix, centred.T, lower=True).T
+    else:
+        whitened = np.linalg.lstsq(root.matrix, centred.T, rcond=None)[0].T
+    own = influence(centred, -1, whitened @ vectors, roots)
+    return FrechetInfluence(max(float(distance), 0.0), images, own)
 
 
 class KernelReference:

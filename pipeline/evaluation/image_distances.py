@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.evaluation.fid import FrechetReference, KernelReference, feature_statistics
+from pipeline.evaluation.fid import (
+    FrechetInfluence,
+    FrechetReference,
+    KernelReference,
+    feature_statistics,
+    frechet_influence,
+)
 from pipeline.evaluation.perceptual_features import FeatureExtractor
 
 __all__ = ["ImageDistances"]
@@ -16,6 +22,7 @@ class ImageDistances:
     def __init__(self, extractor: FeatureExtractor, reference: np.ndarray) -> None:
         features = extractor.extract(reference)
         self.extractor = extractor
+        self._reference = features
         self._frechet = FrechetReference(feature_statistics(features))
         self._kernel = KernelReference(features)
 
@@ -24,3 +31,9 @@ class ImageDistances:
         features = self.extractor.extract(images)
         fid = self._frechet.distance(feature_statistics(features))
         return {"fid": fid, "kid": 1000 * self._kernel.distance(features)}
+
+    def with_influence(self, images: np.ndarray) -> tuple[dict[str, float], FrechetInfluence]:
+        """The same of images (Q, H, W, 3) uint8, and what each image does to `fid`."""
+        features = self.extractor.extract(images)
+        found = frechet_influence(self._reference, features)
+        return {"fid": found.distance, "kid": 1000 * self._kernel.distance(features)}, found

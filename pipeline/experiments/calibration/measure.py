@@ -11,10 +11,10 @@ from torch import Tensor
 from pipeline import paths
 from pipeline.config.rows import LayerRow
 from pipeline.datasets.features import load_posterior, load_representations
+from pipeline.datasets.groups import groups_of
 from pipeline.datasets.splits import load_split
 from pipeline.evaluation.attributes import predict_scores
 from pipeline.evaluation.coverage import ranks, regions
-from pipeline.evaluation.groups import groups_of
 from pipeline.evaluation.likelihood import cinn_loss
 from pipeline.evaluation.sampling import conditional_samples, decode_images
 from pipeline.experiments.calibration.regressions import left_by_regressions

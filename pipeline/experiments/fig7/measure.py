@@ -80,7 +80,8 @@ def measure(
         return features_of_pixels(network, layer.module, images).numpy()
 
     def measured(images: np.ndarray) -> Measured:
-        return Measured(predict_attributes(evaluator, images), embed(images), distances(images))
+        distance = distances.with_influence(images)
+        return Measured(predict_attributes(evaluator, images), embed(images), *distance)
 
     autoencoder = load_autoencoder(paths.autoencoder(dataset)).to(device)
     stargan = load_stargan(paths.stargan(dataset)).to(device)

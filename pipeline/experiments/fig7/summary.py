@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.concepts import EFFECTS
+from pipeline.evaluation.groups import draw_groups, multiplier_bootstrap
 from pipeline.evaluation.intervals import percentile_interval, wilson
 from pipeline.evaluation.quality import attribute_quality
 from pipeline.rounding import rounded
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from pipeline.evaluation.fid import FrechetInfluence
 
 __all__ = ["GREY", "PAPER", "SHOWN", "Measured", "pair_distances", "summarise"]
 
@@ -42,6 +45,7 @@ REPLICATES = 200
 BLOCK = 1000  # rows of a matrix of distances at once
 
 Bools = NDArray[np.bool_]
+Rows = NDArray[np.intp] | slice
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,13 @@ class Measured:
         readings: the evaluator's predictions per factor (R,), classes or numbers.
         embeddings: (R, D), by the interpreted network.
         distances: `fid` and `kid` (times 1000) from reference images.
+        influence: of images and reference images on `fid`, of edits alone.
     """
 
     readings: Mapping[str, np.ndarray]
     embeddings: np.ndarray
     distances: Mapping[str, float]
+    influence: FrechetInfluence | None = None
 
 
 def summarise(
@@ -91,12 +97,18 @@ def summarise(
         - `factors`: per attribute `edits`, `dimensions`, the paper's numbers, and for both methods
           the entries of `_method`
         - `coherence`: for both methods, whether edits follow the causes in the data (Sec. B.5)
+        - `least_success` and `least_kept`: the smallest `success` and `unrelated_kept` of edits by
+          e (claims F7.a and F7.b)
         - `sensitive_ratio`: the smaller distance of gender and glasses, divided by the largest of
-          the others (claim F7.c), and its entry in `intervals`, by a bootstrap over images
+          the others (claim F7.c)
+        - `fid_smallest_ratio`: FID of StarGAN's edits / FID of ours, smallest of the attributes
+          (claim S9.a)
+        - `intervals` of these four: by a bootstrap over people, of the last by the influence of
+          images and reference images
 
-        Standard deviations are over images, intervals are 95 % (Wilson for shares). None marks what
-        cannot be measured: hair and face if the evaluator does not read their numbers, coherence
-        if an attribute is missing, the paper's numbers of other attributes.
+        Standard deviations are over images, intervals are 95 % (Wilson for other shares). None
+        marks what cannot be measured: hair and face if the evaluator does not read them,
+        coherence if an attribute is missing, the paper's numbers of other attributes.
 
     Raises:
         PipelineError: no two inputs show the same person, or no two show different ones.
@@ -131,7 +143,11 @@ def summarise(
         entry["ours"]["distance_from_reconstruction"] = _distance(reconstructions, ours[name])
         entry["stargan"]["distance_from_reconstruction"] = None
         result["factors"][name] = entry
-    result |= _sensitivity(inputs, ours, about["seed"])
+    people = truth["identity"].to_numpy()
+    result |= _smallest(truth[attributes], before["ours"], inputs, ours, people, about["seed"])
+    ratio, interval = _advantage(ours, stargan, people, about["seed"])
+    result["fid_smallest_ratio"] = ratio
+    result["intervals"]["fid_smallest_ratio"] = interval
     error = quality.get("hair_length", {}).get("mean_absolute_error")
     result["coherence"] = {
         method: _coherence(truth, before[method].readings, edited[method], error)
@@ -154,22 +170,18 @@ def _method(
     - `success`: share of edits in which the evaluator reads the other value, with its interval; for
       No_Beard of men only, since a beard on a woman would contradict the causes in the data
     - `changed`: for each other attribute, the share of edits in which its reading changes
-    - `unrelated_kept`: mean share unchanged, over attributes that this one does not cause, and its
-      interval, normal over images
+    - `unrelated_kept`: mean share unchanged, over attributes that this one does not cause
     - `traits_kept`: mean correlation of the readings of a face (face_*) before and after
     - `fid`, `kid` (Fig. S9)
     """
-    rows = np.ones(len(truth), bool)
-    if name == "No_Beard" and "Male" in truth:
-        rows = truth["Male"].to_numpy(bool)
-    reached = (after.readings[name] != truth[name].to_numpy())[rows]
+    reached = _reached(name, truth, after)
+    reached = reached[~np.isnan(reached)]
     changed = {
         other: _share(after.readings[other] != before.readings[other])
         for other in truth
         if other != name
     }
-    unrelated = [other for other in changed if other not in EFFECTS.get(name, ())]
-    kept = [after.readings[other] == before.readings[other] for other in unrelated]
+    kept = _kept(name, truth, before, after)
     traits = [
         _correlation(before.readings[trait], after.readings[trait])
         for trait in numbers
@@ -178,10 +190,9 @@ def _method(
     return {
         "distance": _distance(inputs, after),
         "success": _share(reached),
-        "success_interval": wilson(reached),
+        "success_interval": wilson(reached == 1),
         "changed": changed,
-        "unrelated_kept": rounded(np.mean(kept)) if kept else None,
-        "unrelated_kept_interval": _normal(np.mean(kept, axis=0)) if kept else None,
+        "unrelated_kept": None if kept is None else rounded(kept.mean()),
         "traits_kept": rounded(np.mean(traits)) if traits else None,
         **{key: rounded(after.distances[key]) for key in ("fid", "kid")},
     }
@@ -250,24 +261,84 @@ def pair_distances(
     return result
 
 
-def _sensitivity(inputs: Measured, edits: Mapping[str, Measured], seed: int) -> dict[str, Any]:
-    """`sensitive_ratio` and its interval; None without gender, glasses and another attribute."""
+def _reached(name: str, truth: pd.DataFrame, after: Measured) -> NDArray[np.float64]:
+    """Whether an edit is read as asked, (R,); NaN for a beard of a woman."""
+    reached = (after.readings[name] != truth[name].to_numpy()).astype(np.float64)
+    if name == "No_Beard" and "Male" in truth:
+        reached[~truth["Male"].to_numpy(bool)] = np.nan
+    return reached
+
+
+def _kept(
+    name: str, truth: pd.DataFrame, before: Measured, after: Measured
+) -> NDArray[np.float64] | None:
+    """Share of the attributes that `name` does not cause whose reading stays: (R,), or None."""
+    unrelated = [other for other in truth if other != name and other not in EFFECTS.get(name, ())]
+    kept = [after.readings[other] == before.readings[other] for other in unrelated]
+    return np.mean(kept, axis=0) if kept else None
+
+
+def _smallest(
+    truth: pd.DataFrame,
+    before: Measured,
+    inputs: Measured,
+    edits: Mapping[str, Measured],
+    people: NDArray[np.integer],
+    seed: int,
+) -> dict[str, Any]:
+    """`least_success`, `least_kept`, `sensitive_ratio` and their intervals; None if not known."""
+    reached = np.stack([_reached(name, truth, after) for name, after in edits.items()])
+    kept = [_kept(name, truth, before, after) for name, after in edits.items()]
     moved = {name: _distances(inputs, edited) for name, edited in edits.items()}
-    if not {"Male", "Eyeglasses"} < moved.keys():
-        return {"sensitive_ratio": None, "intervals": {"sensitive_ratio": None}}
-    first = np.stack([moved.pop("Male"), moved.pop("Eyeglasses")])
-    others = np.stack(list(moved.values()))
+    statistics: dict[str, Callable[[Rows], float]] = {}
+    if not np.isnan(reached).all(axis=1).any():
+        statistics["least_success"] = lambda rows: np.nanmean(reached[:, rows], axis=1).min()
+    if all(one is not None for one in kept):
+        shares = np.array(kept)
+        statistics["least_kept"] = lambda rows: shares[:, rows].mean(1).min()
+    if {"Male", "Eyeglasses"} < moved.keys():
+        first = np.stack([moved.pop("Male"), moved.pop("Eyeglasses")])
+        others = np.stack(list(moved.values()))
+        statistics["sensitive_ratio"] = lambda rows: (
+            first[:, rows].mean(1).min() / others[:, rows].mean(1).max()
+        )
+    rng = np.random.default_rng(seed)
+    drawn = [draw_groups(people, rng) for _ in range(REPLICATES)]
+    result: dict[str, Any] = {"intervals": {}}
+    for name in ("least_success", "least_kept", "sensitive_ratio"):
+        result[name] = result["intervals"][name] = None
+        if statistic := statistics.get(name):
+            result[name] = rounded(statistic(slice(None)))
+            found = np.array([statistic(rows) for rows in drawn])
+            result["intervals"][name] = [rounded(bound) for bound in percentile_interval(found)]
+    return result
 
-    def ratio(rows: NDArray[np.integer] | slice) -> float:
-        return float(first[:, rows].mean(1).min() / others[:, rows].mean(1).max())
 
-    rng, count = np.random.default_rng(seed), len(inputs.embeddings)
-    found = np.array([ratio(rng.integers(0, count, count)) for _ in range(REPLICATES)])
-    interval = [rounded(bound) for bound in percentile_interval(found)]
-    return {
-        "sensitive_ratio": rounded(ratio(slice(None))),
-        "intervals": {"sensitive_ratio": interval},
-    }
+def _advantage(
+    ours: Mapping[str, Measured],
+    stargan: Mapping[str, Measured],
+    people: NDArray[np.integer],
+    seed: int,
+) -> tuple[float, list[float] | None]:
+    """The smallest ratio of FIDs, StarGAN to ours, with its interval."""
+    pairs = [(ours[name], stargan[name]) for name in ours]
+    ratios = np.array([theirs.distances["fid"] / own.distances["fid"] for own, theirs in pairs])
+    if any(one.influence is None for pair in pairs for one in pair):
+        return rounded(ratios.min()), None
+    rng, moved = np.random.default_rng(seed), np.zeros((REPLICATES, len(pairs)))
+    for part in ("images", "reference"):
+        influence = np.stack(
+            [_relative(theirs, part) - _relative(own, part) for own, theirs in pairs]
+        )
+        groups = people if part == "images" else np.arange(influence.shape[1])
+        moved += multiplier_bootstrap(influence, groups, REPLICATES, rng)
+    found = (ratios * np.exp(moved)).min(axis=1)
+    return rounded(ratios.min()), [rounded(bound) for bound in percentile_interval(found)]
+
+
+def _relative(measured: Measured, part: str) -> NDArray[np.float64]:
+    """Influences on the logarithm of a FID, (R,)."""
+    return getattr(measured.influence, part) / measured.distances["fid"]
 
 
 def _distance(first: Measured, second: Measured) -> dict[str, float]:
@@ -279,12 +350,6 @@ def _distance(first: Measured, second: Measured) -> dict[str, float]:
 def _distances(first: Measured, second: Measured) -> NDArray[np.floating]:
     """||f - f'||, (R,)."""
     return np.linalg.norm(first.embeddings.astype(np.float64) - second.embeddings, axis=1)
-
-
-def _normal(values: NDArray[np.floating]) -> list[float]:
-    """95 % interval of the mean of values (R,)."""
-    half = 1.96 * values.std() / np.sqrt(len(values))
-    return [rounded(values.mean() - half), rounded(values.mean() + half)]
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:

@@ -106,11 +106,13 @@ def measure(
         t = load_cinn(paths.cinn(key), step).to(device)
         v = torch.randn(settings.draws, len(z), t.features, generator=generator)
         drawn = [decode_images(autoencoder, conditional_samples(t, z, one)) for one in v]
+        ours = [distances.with_influence(images) for images in drawn]
         v = torch.randn(len(shown), settings.samples, t.features, generator=generator)
         shown_z = z[shown].repeat_interleave(settings.samples, 0)
         z_bar = conditional_samples(t, shown_z, v.flatten(0, 1)).unflatten(0, v.shape[:2])
         decoder = load_baseline(paths.baseline(decoders[key])).to(device)
         decoded = _decode(decoder, z, device)
+        theirs, influence = distances.with_influence(decoded)
         inverted = invert_representation(
             network,
             modules[key],
@@ -126,8 +128,15 @@ def measure(
         }
         again = [features_of_pixels(network, modules[key], images) for images in (*drawn, rebuilt)]
         measured["layers"][name] = {
-            "ours": [distances(images) for images in drawn],
-            "dosovitskiy": distances(decoded),
+            "ours": [found for found, _ in ours],
+            "dosovitskiy": theirs,
+            "influence": {
+                part: {
+                    "ours": np.mean([getattr(one, part) for _, one in ours], axis=0),
+                    "dosovitskiy": getattr(influence, part),
+                }
+                for part in ("images", "reference")
+            },
             "species_ours": float(np.mean([shows_its_species(images) for images in drawn])),
             "species_dosovitskiy": shows_its_species(decoded),
             "agreement_ours": float(np.mean([agreement(images) for images in drawn])),

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
+from pipeline.evaluation.groups import multiplier_bootstrap
+from pipeline.evaluation.intervals import percentile_interval
 from pipeline.rounding import rounded
 
 __all__ = ["PAPER", "summarise"]
@@ -23,6 +26,7 @@ PAPER = {
 """Table 1 of the INV paper, Inception FID on Animals, shallowest layer first."""
 
 LAYERS = tuple(PAPER)
+REPLICATES = 2000
 
 
 def summarise(measured: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,8 +44,9 @@ def summarise(measured: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str
               which the evaluator reads the input's species
             - `agreement_reconstruction`: share of D(E(x)) that the network gives the input's class
             - `layers`: for each layer `ours`, the distances of every sample draw, `dosovitskiy`,
-              D&B's distances, the shares `species_*` and `agreement_*` of both, and
-              `faithfulness`, the result of `cosine_faithfulness`
+              D&B's distances, `influence` of the `images` and of the `reference` on the mean FID
+              of both, the shares `species_*` and `agreement_*` of both, and `faithfulness`, the
+              result of `cosine_faithfulness`
         about: what the result repeats: scale, seed, number and size of images, the extractor's
             label and preparation, and the training `steps_*` of the decoders.
 
@@ -58,9 +63,9 @@ def summarise(measured: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str
 
         Nested:
 
-        - `intervals`: `{name: [low, high]}`, 95 %. For the FID statistics with ours, Student's t
-          over the draws, which vary v alone. D&B's method draws nothing and has no interval. For
-          the faithfulness, normal over inputs, the lowest low and lowest high of all layers.
+        - `intervals`: `{name: [low, high]}`, 95 %. For ratios of FIDs, by the influence of images
+          and reference images on their logarithms, which are taken for normal. For the
+          faithfulness, normal over inputs, the lowest low and lowest high of all layers.
         - `layers`: a record per layer, with standard deviations over draws and the paper's numbers
 
     Raises:
@@ -76,8 +81,6 @@ def summarise(measured: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str
 
 
 def _summarise(measured: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
-    from scipy import stats  # slow to import
-
     layers = measured["layers"]
     _check_draws({name: len(layers[name]["ours"]) for name in LAYERS})
     ours = {
@@ -136,19 +139,29 @@ def _summarise(measured: Mapping[str, Any], about: Mapping[str, Any]) -> dict[st
     summary["kid_layers_better"] = int((theirs["kid"] > mean["kid"]).sum())
 
     first, last = 0, -1
-    ratio = (theirs["fid"] / mean["fid"]).min()
-    ratio_by_draw = (theirs["fid"][:, None] / ours["fid"]).min(axis=0)
-    depth = mean["fid"][last] / mean["fid"][first]
-    # Draws of two layers are independent: the ratio's spread follows from those of its two terms.
-    relative = np.hypot(*(spread["fid"][[last, first]] / mean["fid"][[last, first]]))
+    logs = {"ours": np.log(mean["fid"]), "dosovitskiy": np.log(theirs["fid"])}
+    moved = _moved(layers, {"ours": mean["fid"], "dosovitskiy": theirs["fid"]}, about["seed"])
+    varied = {method: logs[method] + moved[method] for method in logs}
+
+    def smallest(values: Mapping[str, NDArray]) -> NDArray:
+        return np.exp(values["dosovitskiy"] - values["ours"]).min(axis=-1)
+
+    def depth(values: NDArray) -> NDArray:
+        return np.exp(values[..., last] - values[..., first])
+
     kept = np.array([record["faithfulness"] for record in records])
-    error = stats.norm.ppf(0.975) * np.array([record["faithfulness_se"] for record in records])
+    error = 1.96 * np.array([record["faithfulness_se"] for record in records])
     values = {
-        "fid_smallest_ratio": (ratio, _student(ratio, ratio_by_draw.std(ddof=1), draws)),
-        "fid_depth_ratio_ours": (depth, _student(depth, depth * relative, draws)),
+        "fid_smallest_ratio": (smallest(logs), percentile_interval(smallest(varied))),
+        **{
+            f"fid_depth_ratio_{method}": (
+                depth(logs[method]),
+                percentile_interval(depth(varied[method])),
+            )
+            for method in logs
+        },
         "faithfulness_smallest": (kept.min(), ((kept - error).min(), (kept + error).min())),
     }
-    summary["fid_depth_ratio_dosovitskiy"] = rounded(theirs["fid"][last] / theirs["fid"][first])
     summary["intervals"] = {}
     for name, (value, interval) in values.items():
         summary[name] = rounded(value)
@@ -173,9 +186,20 @@ def _number(values: Mapping[str, Any], key: str, where: str) -> float:
     return value
 
 
-def _student(value: float, deviation: float, draws: int) -> tuple[float, float]:
-    """95 % interval of a mean over `draws` draws with this standard deviation."""
-    from scipy import stats
-
-    half = stats.t.ppf(0.975, draws - 1) * deviation / math.sqrt(draws)
-    return value - half, value + half
+def _moved(
+    layers: Mapping[str, Any], fids: Mapping[str, NDArray[np.floating]], seed: int
+) -> dict[str, NDArray[np.float64]]:
+    """What other images and reference images do to the log FIDs of both methods: (B, layers)."""
+    rng, count = np.random.default_rng(seed), len(LAYERS)
+    moved = np.zeros((REPLICATES, len(fids) * count))
+    for part in ("images", "reference"):
+        influence = np.stack(
+            [
+                layers[name]["influence"][part][method] / fids[method][i]
+                for method in fids
+                for i, name in enumerate(LAYERS)
+            ]
+        )
+        groups = np.arange(influence.shape[1])
+        moved += multiplier_bootstrap(influence, groups, REPLICATES, rng)
+    return dict(zip(fids, np.split(moved, len(fids), axis=1), strict=True))
