@@ -62,7 +62,7 @@ def inn(gain: float) -> Formula:
     def forward(z_bar: Any, z: Any) -> tuple[Any, None]:
         return (z_bar - colour(z)) / gain, None
 
-    return Formula(features=3, forward=forward, inverse=inverse)
+    return Formula(features=3, prediction=None, forward=forward, inverse=inverse)
 
 
 def evaluator(_folder: Path) -> Formula:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.evaluation.coverage import ranks, regions
-from pipeline.experiments.calibration.summary import squared_error, summarise_calibration
+from pipeline.evaluation.squared_error import squared_error
+from pipeline.experiments.calibration.summary import summarise_calibration
 
 # Standard deviation of z_bar given z: without z, it is 1; each z determines that of the next layer.
 LAYERS = {"facenet-conv2d_4a": 0.5, "facenet-embedding": 0.8, "resnet101-fc": 0.9}

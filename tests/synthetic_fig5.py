@@ -12,6 +12,7 @@ IMAGES = 100
 MISLED = 80  # of them are seen as the next species after the attack
 SURE = 30  # of those, the first ones, of whose new class the network is sure
 FOLLOWED = {"input": 0, "conv": 20, "fc": 60, "logits": 76}  # in which x_bar* shows that species
+LEFT = 0.9  # what regressions leave of z_bar, as a multiple of v's share
 BY_V = {"input": 0.1, "conv": 0.05, "fc": 0.5, "logits": 0.8}  # about the share explained by v
 
 
@@ -27,7 +28,8 @@ def layer(name: str, seen: dict[str, np.ndarray]) -> LayerAttack:
     v = draw.normal(size=(1, 25, 6)) * np.sqrt(BY_V[name])
     readings = {kind: seen["clean"].copy() for kind in KINDS}
     readings["attacked"][: FOLLOWED[name]] = seen["attacked"][: FOLLOWED[name]]
-    return LayerAttack(readings, z + v)
+    left = dict.fromkeys(("regression", "mlp"), np.full(IMAGES, 6 * LEFT * BY_V[name]))
+    return LayerAttack(readings, z + v, left)
 
 
 def summary(
@@ -35,7 +37,7 @@ def summary(
 ) -> dict[str, Any]:
     seen = predictions(misled)
     about = {"scale": scale, "seed": 7, "size": 8, "attack": "fgsm", "epsilon": 0.02,
-             "variance_inputs": 20, "variance_samples": 25,
+             "variance_inputs": 20, "variance_samples": 25, "variance": 6.0,
              "evaluator": {"accuracy": 0.99}}  # fmt: skip
     layers, own = {name: layer(name, seen) for name in PAPER}, seen["clean"]
     others = (seen, known or list(SPECIES), own, np.where(np.arange(IMAGES) < SURE, 0.99, 0.6))

@@ -27,9 +27,10 @@ from pipeline.datasets.features import representations_file, save_posterior
 from pipeline.evaluation.attributes import predict_scores
 from pipeline.evaluation.coverage import LEVELS, coverage, regions
 from pipeline.evaluation.likelihood import cinn_loss
+from pipeline.evaluation.regressions import left_by_regressions
+from pipeline.evaluation.squared_error import squared_error
 from pipeline.experiments.calibration import measure as module
 from pipeline.experiments.calibration.draw import SHARES, draw
-from pipeline.experiments.calibration.regressions import left_by_regressions
 from pipeline.experiments.calibration.report import CalibrationSettings
 from pipeline.models.cinn import build_cinn
 from pipeline.models.evaluator import Evaluator
@@ -122,10 +123,9 @@ def test_measured_with_small_models(here: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_perceptron_sees_what_a_regression_does_not() -> None:
     z = normal(3000, 4, 1, 1, seed=2)
     z_bar = z.flatten(1).square() + 0.3 * normal(3000, 4, seed=3)
-    t = build_cinn(4, (4, 1, 1), embedding=4, blocks=1, width=8, depth=0)
     test, train = slice(0, 500), slice(500, None)
-    left = left_by_regressions(t, z_bar[test], z[test], z_bar[train], z[train], 2500, seed=0)
-    variance = module.squared_error(z_bar[test].numpy(), z_bar[test].mean(0).numpy()).mean()
+    left = left_by_regressions(None, z_bar[test], z[test], z_bar[train], z[train], 2500, seed=0)
+    variance = squared_error(z_bar[test].numpy(), z_bar[test].mean(0).numpy()).mean()
     shares = {name: 1 - values.mean() / variance for name, values in left.items()}
     assert abs(shares["regression"]) < 0.05 and shares["mlp"] > 0.7
 
@@ -133,9 +133,8 @@ def test_a_perceptron_sees_what_a_regression_does_not() -> None:
 def test_a_perceptron_finds_nothing_in_noise() -> None:
     """Though a regression of few images on many inputs leaves little of these images."""
     z, z_bar = normal(700, 200, 1, 1, seed=2), normal(700, 3, seed=3)
-    t = build_cinn(3, (200, 1, 1), embedding=4, blocks=1, width=8, depth=0)
     test, train = slice(0, 400), slice(400, None)
-    left = left_by_regressions(t, z_bar[test], z[test], z_bar[train], z[train], 300, seed=0)
+    left = left_by_regressions(None, z_bar[test], z[test], z_bar[train], z[train], 300, seed=0)
     assert left["mlp"].mean() == pytest.approx(left["regression"].mean(), rel=0.05)
 
 
@@ -156,7 +155,7 @@ def test_scores_are_log_odds_and_numbers() -> None:
 def test_few_samples_explain_as_much_as_many(count: int) -> None:
     draws = np.random.default_rng(0).normal(size=(count + 2, 20_000, 3))
     z_bar, drawn = draws[0] + 0.7 * draws[1], draws[0] + 0.7 * draws[2:]
-    left = module.squared_error(z_bar, drawn.mean(0), drawn.var(0, ddof=1), count)
+    left = squared_error(z_bar, drawn.mean(0), drawn.var(0, ddof=1), count)
     assert left.mean() == pytest.approx(3 * 0.49, abs=0.03)
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from drawn import assert_words_apart
-from synthetic_eq7 import FAILED, IMAGES, LAYERS, MOVED, NAMES, arrays, summary
+from synthetic_eq7 import BEFORE, FAILED, IMAGES, LAYERS, MOVED, NAMES, arrays, summary
 from test_fig7 import CHANNELS, MODELS, reader
 
 from pipeline import paths
@@ -67,11 +67,23 @@ def test_numbers_of_known_edits() -> None:
     for i, layer in enumerate(LAYERS):
         for j, name in enumerate(NAMES):
             entry, mean = numbers["layers"][layer][name], MOVED[i, j]
-            expected = {"distance": mean, "std": mean / 10, "error": mean / 10 / IMAGES**0.5}
+            expected = {"distance": mean, "std": mean / 10}
             assert {key: entry[key] for key in expected} == pytest.approx(expected, rel=1e-4)
-            share = FAILED[i, j] / IMAGES
-            assert (entry["success"], entry["before"]) == pytest.approx((1 - share, share))
-            assert entry["success_interval"] == wilson(np.arange(IMAGES) >= FAILED[i, j])
+            assert entry["error"] == pytest.approx(mean / 10 / entry["edits"] ** 0.5, rel=1e-4)
+            assert entry["before"] == pytest.approx(BEFORE[i, j] / IMAGES)
+            edits = IMAGES - BEFORE[i, j]
+            assert entry["edits"] == edits
+            assert entry["success"] == pytest.approx(1 - FAILED[i, j] / edits, abs=1e-6)
+            assert entry["success_interval"] == wilson(np.arange(edits) >= FAILED[i, j])
+
+
+def test_edits_that_make_no_sense_do_not_count() -> None:
+    possible = np.ones((len(NAMES), IMAGES), bool)
+    possible[0, :30] = possible[1] = False
+    numbers = summary(possible=possible)["layers"]["embedding"]
+    first, second = (numbers[name] for name in NAMES[:2])
+    assert first["edits"] == 10 and first["before"] == 0
+    assert (second["edits"], second["distance"], second["before"]) == (0, None, None)
 
 
 def test_figures_and_tables_show_them() -> None:
@@ -80,4 +92,4 @@ def test_figures_and_tables_show_them() -> None:
     shown = [text.get_text() for text in figures["sensitivity"].axes[0].texts]
     assert shown == [f"{mean:.3f}" for mean in MOVED.ravel()]
     (table,) = EXPERIMENT.tables(summary())
-    assert [row[2] for row in table.rows[:3]] == ["0.200 ± 0.003", "100.0 %", "0.0 %"]
+    assert [row[2] for row in table.rows[:3]] == ["0.200 ± 0.003", "97.5 %", "0.0 %"]

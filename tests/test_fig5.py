@@ -11,15 +11,18 @@ import pytest
 import torch
 from colour_models import ROUNDING, shown_colours
 from drawn import texts
-from synthetic_fig5 import BY_V, FOLLOWED, IMAGES, MISLED, SURE, arrays, summary
+from synthetic_fig5 import BY_V, FOLLOWED, IMAGES, LEFT, MISLED, SURE, arrays, summary
 
+from pipeline import paths
 from pipeline.datasets.carnivores import IMAGENET_CLASS, IMAGENET_CLASSES
+from pipeline.datasets.features import representations_file, save_posterior
 from pipeline.errors import PipelineError
 from pipeline.experiments.fig5 import measure as module
 from pipeline.experiments.fig5.draw import draw_fig5, draw_figS13, draw_target_shares
 from pipeline.experiments.fig5.measure import _class_names
 from pipeline.experiments.fig5.report import EXPERIMENT, Fig5Settings
 from pipeline.experiments.fig5.summary import KINDS, PAPER
+from pipeline.storage import write_json, write_npy
 
 MODULES = {
     f"net-{name}": ("net", module)
@@ -37,6 +40,15 @@ def test_attacks_by_layer(here: Path, monkeypatch: pytest.MonkeyPatch, method: s
     rows = world.write_rows(MODULES)
     unseen = (0, 0.1, 0.2)  # D shows what no layer represents: v keeps it
     colours = world.write_pets(rows, torch.tensor([0, 1, 2, 3, 1, 0]), 0.15, unseen)
+    noise = torch.randn(80, 3, generator=torch.Generator().manual_seed(0))
+    save_posterior(paths.posteriors("pets"), "train", (noise, torch.ones(80, 3)))
+    for key in rows.layers:  # z of one layer says all about z_bar, others nothing
+        write_json(paths.features(key) / "config.json", {"train": "train"})
+        z = noise if key.endswith("conv") else torch.zeros(80, 3)
+        size = world.SIZE if key.endswith("input") else 1
+        z = z[:, :, None, None].expand(-1, -1, size, size)
+        z = torch.zeros(80, 4) if key.endswith("logits") else z
+        write_npy(representations_file(paths.features(key), world.STEP, "train"), z.numpy())
     settings = Fig5Settings(
         inputs=5, rows=3, attack=method, epsilon=0.25, attack_steps=4, variance_inputs=4,
         variance_samples=200, bootstrap=5,
@@ -64,6 +76,8 @@ def test_attacks_by_layer(here: Path, monkeypatch: pytest.MonkeyPatch, method: s
     by_v = 3 * 0.02**2
     expected = by_v / (by_v + float(colours[:4].var(0).sum()))
     assert numbers["layers"]["conv"]["explained_by_v"] == pytest.approx(expected, rel=0.2)
+    left = {name: layer["left_by_regression"] for name, layer in numbers["layers"].items()}
+    assert left["conv"] < 0.3 < 0.9 < left["fc"]
     assert numbers.get("attack_steps") == (4 if method == "pgd" else None)
 
 
@@ -97,6 +111,9 @@ def test_how_far_an_attack_reaches() -> None:
         assert layer["target_sure"] == min(FOLLOWED[name], SURE) / SURE
         assert layer["kept"]["attacked"] == pytest.approx(1 - FOLLOWED[name] / MISLED)
         assert layer["explained_by_v"] == pytest.approx(BY_V[name], rel=0.25)
+        assert (
+            layer["left_by_mlp"] == layer["left_by_regression"] == pytest.approx(LEFT * BY_V[name])
+        )
         assert layer["explained_by_v_se"] > 0 and layer["paper"] == list(PAPER[name])
     shares = [found["layers"][name]["explained_by_v"] for name in PAPER]
     expected = min(shares[3] - shares[2], shares[2] - max(shares[:2]))
@@ -137,7 +154,8 @@ def test_the_shares_of_images_that_show_the_target() -> None:
 def test_the_table_has_a_row_per_layer() -> None:
     (table,) = EXPERIMENT.tables(summary())
     assert [row[0] for row in table.rows] == list(PAPER)
-    assert table.rows[3][2:] == ["84.8 ± 5.8 %", "0.95", "0.00", "0.00", "0.05"]
+    assert table.rows[3][2:5] == ["84.8 ± 5.8 %", "72.0 %", "72.0 %"]
+    assert table.rows[3][5:] == ["0.95", "0.00", "0.00", "0.05"]
     assert all(words in table.note for words in ("80", "30 images", "1.00 (logits)", "99.0 %"))
     (empty,) = EXPERIMENT.tables(summary(misled=0))
-    assert empty.rows[0][3:] == [""] * 4 and "none (input)" in empty.note
+    assert empty.rows[0][5:] == [""] * 4 and "none (input)" in empty.note

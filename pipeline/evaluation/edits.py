@@ -8,6 +8,8 @@ Source: INV paper, Eq. 7, Secs. 4.4 and B.5.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 import torch
@@ -20,11 +22,14 @@ from pipeline.errors import PipelineError
 from pipeline.evaluation.encoding import factors_of
 from pipeline.evaluation.sampling import decode_images
 from pipeline.models.autoencoder import Autoencoder
+from pipeline.models.evaluator import Evaluator
 from pipeline.models.inn import SemanticINN
 from pipeline.models.stargan import StarGANGenerator, edit_attribute
 from pipeline.runtime.parallel import run_in_threads
 
 __all__ = [
+    "check_reads",
+    "editable",
     "draw_donors",
     "factor_direction",
     "factors_of_codes",
@@ -103,6 +108,26 @@ def draw_donors(
         rows = values == value
         donors[rows] = generator.choice(np.flatnonzero(~rows), rows.sum())
     return donors
+
+
+def editable(name: str, values: pd.DataFrame) -> NDArray[np.bool_]:
+    """Whether an edit of the attribute `name` follows the causes in the data, (R,).
+
+    `values` holds the attributes of R images. Only men are given a beard.
+    """
+    if name == "No_Beard" and "Male" in values:
+        return values["Male"].to_numpy(bool)
+    return np.ones(len(values), bool)
+
+
+def check_reads(evaluator: Evaluator, names: Iterable[str], dataset: str) -> None:
+    """Raise PipelineError unless the evaluator of a data set reads the named attributes."""
+    for name in names:
+        if name not in evaluator.classes:
+            raise PipelineError(
+                f"the evaluator of {dataset} does not read the attribute '{name}': name it in "
+                f"train_evaluator.{dataset}.classes."
+            )
 
 
 def negate_with_stargan(

@@ -16,11 +16,11 @@ from pipeline.datasets.splits import load_split
 from pipeline.evaluation.attributes import predict_scores
 from pipeline.evaluation.coverage import ranks, regions
 from pipeline.evaluation.likelihood import cinn_loss
+from pipeline.evaluation.regressions import left_by_regressions
 from pipeline.evaluation.sampling import conditional_samples, decode_images
-from pipeline.experiments.calibration.regressions import left_by_regressions
+from pipeline.evaluation.squared_error import squared_error
 from pipeline.experiments.calibration.summary import (
     RANKED,
-    squared_error,
     summarise_calibration,
 )
 from pipeline.models.cinn import load_cinn
@@ -75,7 +75,7 @@ def measure(
         arrays |= {
             f"{key}_left_by_{model}": left
             for model, left in left_by_regressions(
-                t, z_bar, z, train, train_z, settings.fitted_images, task.seed
+                t.prediction, z_bar, z, train, train_z, settings.fitted_images, task.seed
             ).items()
         }
         arrays[f"{key}_variance"] = squared_error(z_bar.numpy(), z_bar.mean(0).numpy())

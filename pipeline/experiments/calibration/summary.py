@@ -14,27 +14,10 @@ from pipeline.evaluation.intervals import percentile_interval
 from pipeline.evaluation.pair_correlation import factor_variance, pair_correlation
 from pipeline.rounding import rounded
 
-__all__ = ["RANKED", "squared_error", "summarise_calibration"]
+__all__ = ["RANKED", "summarise_calibration"]
 
 RANKED = (("facenet", "faces"), ("resnet101", "animals"))
 """Network and data set of the layers of Figs. 3 and 5, whose factors are ranked."""
-
-
-def squared_error(
-    values: np.ndarray,
-    predicted: np.ndarray,
-    within: np.ndarray | None = None,
-    samples: int = 1,
-) -> np.ndarray:
-    """What `predicted` leaves of the variance of `values`, summed over N: (R,), all others (R, N).
-
-    If `predicted` is a mean over `samples`, `within` is their variance: the error of the mean,
-    which more samples would remove, is subtracted.
-    """
-    error = np.square(values - predicted)
-    if within is not None:
-        error = error - within / samples
-    return error.sum(axis=1)
 
 
 def summarise_calibration(

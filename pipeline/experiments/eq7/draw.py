@@ -36,13 +36,17 @@ def draw_edits(numbers: Numbers, arrays: Arrays) -> Figure:
     columns = [width + wide + i * (width + gap) for i in range(len(attributes))]
     line = width // 4
     sheet = Sheet()
-    sheet.above(r"$D(t^{-1}(v\,|\,z))$", 0, 0, width)
     for i, (name, x) in enumerate(zip(attributes, columns, strict=True)):
         sheet.above(f"{concept_of(name)} $e_{{{i + 1}}}$", x, 0, width)
     y = line
     for row in range(count):
+        sheet.beside(r"input $x$", 0, y, height, size=8)
+        sheet.place(inputs[row], 0, y)
+        y += height + gap
         for x, name, value in zip(columns, attributes, arrays["values"][row], strict=True):
             sheet.above(asked(name, bool(value)), x, y, width, italic=True, size=7)
+        sheet.above(r"$D(t^{-1}(v\,|\,z))$", 0, y, width, size=7)
+        y += line // 2
         for i, layer in enumerate(layers):
             sheet.beside(layer, 0, y, height, size=8)
             sheet.place(samples[row, i], 0, y)
@@ -58,11 +62,12 @@ def draw_sensitivity(numbers: Numbers) -> Figure:
     """Mean distance that the output moves, for each factor and layer."""
     names, order = numbers["attributes"], numbers["order"]
     values = [[numbers["layers"][layer][name]["distance"] for name in names] for layer in order]
+    shown = np.array(values, np.float64)  # NaN, which stays blank, where nothing could be edited
     with figure_style():
         figure = Figure(figsize=(WIDTH, 0.32 * len(order) + 0.9), layout="constrained")
         axes = figure.subplots()
         seaborn.heatmap(
-            np.array(values), ax=axes, vmin=0, cmap="Blues", annot=True, fmt=".3f",
+            shown, ax=axes, vmin=0, cmap="Blues", annot=True, fmt=".3f",
             annot_kws={"fontsize": 8.5}, linewidths=0.6, linecolor="white",
             cbar_kws={"label": f"distance at {numbers['output']}"},
             xticklabels=[concept_of(name) for name in names], yticklabels=order,

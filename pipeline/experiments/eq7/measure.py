@@ -14,7 +14,9 @@ from pipeline.datasets.features import load_posterior, load_representations
 from pipeline.datasets.images import ImageSet
 from pipeline.evaluation.attributes import predict_attributes
 from pipeline.evaluation.edits import (
+    check_reads,
     draw_donors,
+    editable,
     factors_of_codes,
     images_of_factors,
     replace_factor,
@@ -57,7 +59,8 @@ def measure(
     test = ImageSet.load(paths.prepared(row.dataset), "test")
     e = load_semantic(paths.semantic(row.dataset)).to(device)
     evaluator = load_evaluator(paths.evaluator(row.evaluator)).to(device)
-    attributes = tuple(name for name in e.factors if name in evaluator.classes)
+    attributes = tuple(name for name in e.factors if name != "residual")
+    check_reads(evaluator, attributes, row.evaluator)
     rows = test.first(settings.inputs, f"experiments.{task.item}.inputs")
     truth = attribute_values(test.truth, attributes, f"the test images of {row.dataset}")
     generator = np.random.default_rng(task.seed)
@@ -67,6 +70,8 @@ def measure(
         )
         for name in attributes
     }
+    people = truth[: settings.inputs]
+    possible = np.stack([editable(name, people) for name in attributes])
     asked = np.stack([~truth[name].to_numpy(bool)[: settings.inputs] for name in attributes])
     shown = varied_rows(truth[: settings.inputs], attributes, settings.rows)
 
@@ -116,4 +121,4 @@ def measure(
         "network": last.network,
         "output": layer_name(row.layers[-1]),
     }
-    return arrays, summarise(arrays, np.stack(before), np.stack(after), about=about)
+    return arrays, summarise(arrays, np.stack(before), np.stack(after), possible, about=about)

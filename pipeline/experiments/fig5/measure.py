@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from pipeline import paths
 from pipeline.config.rows import layer_name
 from pipeline.datasets.carnivores import IMAGENET_CLASS, IMAGENET_CLASSES
-from pipeline.datasets.features import load_posterior
+from pipeline.datasets.features import load_posterior, load_representations
 from pipeline.datasets.images import ImageSet, to_pixels
 from pipeline.errors import PipelineError
 from pipeline.evaluation.attacks import attack, random_signs
 from pipeline.evaluation.attributes import held_out_quality, predict_attributes
+from pipeline.evaluation.regressions import left_by_regressions
 from pipeline.evaluation.sampling import crossed_samples, decode_images
+from pipeline.evaluation.squared_error import squared_error
 from pipeline.experiments.fig5.summary import KINDS, LayerAttack, summarise
 from pipeline.models.cinn import load_cinn
 from pipeline.models.evaluator import load_evaluator
@@ -106,8 +108,16 @@ def measure(
             readings[kind] = predict_attributes(evaluator, pixels)["species"]
             arrays[f"{name}_{kind}"] = pixels[shown]
         some = z["clean"][: settings.variance_inputs].to(device)
-        layers[name] = LayerAttack(readings, crossed_samples(t, some, v).cpu().numpy())
+        split = read_json(paths.features(key) / "config.json")["train"]
+        train, _ = load_posterior(paths.posteriors(row.dataset), split)
+        train_z = load_representations(paths.features(key), step, split)
+        left = left_by_regressions(
+            t.prediction, z_bar, z["clean"], train, train_z, settings.fitted_images, task.seed
+        )
+        samples = crossed_samples(t, some, v).cpu().numpy()
+        layers[name] = LayerAttack(readings, samples, left)
 
+    variance = float(squared_error(z_bar.numpy(), z_bar.mean(0).numpy()).mean())
     arrays["layers"] = np.array(list(layers))
     about = {
         "scale": task.scale,
@@ -118,6 +128,7 @@ def measure(
         "epsilon": settings.epsilon,
         "variance_inputs": min(settings.variance_inputs, len(rows)),
         "variance_samples": settings.variance_samples,
+        "variance": variance,
         "evaluator": held_out_quality(evaluator, test)["blurred"]["species"],
     }
     numbers = summarise(

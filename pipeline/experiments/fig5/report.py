@@ -30,6 +30,7 @@ class Fig5Settings(Section):
     variance_inputs: Several = 100  # test images for Eq. 19
     variance_samples: Several = 100  # samples of v for each of them
     bootstrap: Several = 200  # bootstrap replicates of the error bars
+    fitted_images: Several = 8000  # training images that the perceptron is fitted to
     rows: Count = 5  # inputs that the figures show
 
 
@@ -122,13 +123,15 @@ def facts(numbers: Numbers) -> list[Fact]:
 def tables(numbers: Numbers) -> list[Table]:
     """Eq. 19 and what the attack changes, by layer."""
     layers = {name: numbers["layers"][name] for name in numbers["order"]}
-    head = ["layer", "Eq. 19", "paper"]
+    head = ["layer", "Eq. 19", "paper", "left by regression", "left by perceptron"]
     head += ["target, attacked", "target, random", "target, unchanged", "kept, attacked"]
     rows = [
         [
             name,
             percent_and_error(layer["explained_by_v"], layer["explained_by_v_se"]),
             percent_and_error(*layer["paper"]),
+            percent(layer["left_by_regression"]),
+            percent(layer["left_by_mlp"]),
             *(two_digits(layer["target"][kind]) for kind in ("attacked", "random", "clean")),
             two_digits(layer["kept"]["attacked"]),
         ]
@@ -139,8 +142,10 @@ def tables(numbers: Numbers) -> list[Table]:
     )
     note = (
         f"Eq. 19 over {numbers['variance_inputs']} inputs and {numbers['variance_samples']} "
-        "samples, ± bootstrap standard error; the paper's is of ResNet-101 on photographs. Target "
-        "and kept: shares of D(t⁻¹(v|z*)) in which the evaluator predicts the class that the "
+        "samples, ± bootstrap standard error; the paper's is of ResNet-101 on photographs. Left: "
+        "share of the variance of z̄ that a ridge regression on z leaves, and a perceptron that "
+        "learns the rest: v has no more, if t uses all of z. Target and kept: shares of "
+        "D(t⁻¹(v|z*)) in which the evaluator predicts the class that the "
         f"network predicts after and before the attack, over the {numbers['targets']:,} images "
         f"whose prediction changes. Where its probability exceeds {SURE:g} "
         f"({numbers['sure']:,} images), the new class is predicted in {sure}. The evaluator's "

@@ -38,10 +38,12 @@ class LayerAttack:
         readings: for each of KINDS, the classes (R,) that the evaluator predicts for
             x_bar* = D(t^-1(v | z*)), with v of the unchanged image and z* of the changed one.
         z_bar: samples t^-1(v | z) (X, V, N) of a crossed design, for Eq. 19.
+        left: what regressions on z leave of z_bar, summed over its dimensions: by name, (R,).
     """
 
     readings: Mapping[str, np.ndarray]
     z_bar: np.ndarray
+    left: Mapping[str, np.ndarray]
 
 
 def attack_in_words(numbers: Mapping[str, Any]) -> str:
@@ -81,12 +83,13 @@ def summarise(
 
         - `accuracy` of the network for each of KINDS; `success` and `random_success`: share of
           images whose predicted class changes; `targets`: number of images with a target; `sure`:
-          of these, with a confidence above SURE
+          of these, with a confidence above SURE; `variance` of z_bar, summed over its dimensions
         - `layers`: for each, `explained_by_v` (Eq. 19 of z_bar) with `_se` and `_interval`;
           `target`: for each of KINDS, the share of x_bar* of images with a target that show it,
           with `target_intervals`; `target_sure`: the same of attacked images of which the network
-          is sure; `kept`: share that shows the class predicted before; `paper`: Eq. 19 and its
-          standard error there
+          is sure; `kept`: share that shows the class predicted before; `left_by_regression` and
+          `left_by_mlp`: shares of the variance of z_bar that regressions on z leave; `paper`:
+          Eq. 19 and its standard error there
         - `order_gap` (smaller of logits - fc and fc - max(conv, input), Eq. 19), `target_logits`,
           `target_input` and `random_largest` (of the layers), with `intervals` (claims F5.a to
           F5.c). None without targets.
@@ -119,6 +122,10 @@ def summarise(
             "target_intervals": {kind: wilson(values) for kind, values in hits.items()},
             "target_sure": _share(hits["attacked"][sure]),
             "kept": {kind: _share(layer.readings[kind][chosen] == before) for kind in KINDS},
+            **{
+                f"left_by_{model}": float(left.mean() / about["variance"])
+                for model, left in layer.left.items()
+            },
             "paper": list(PAPER[name]),
         }
     gap = np.minimum(

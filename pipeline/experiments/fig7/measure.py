@@ -11,10 +11,10 @@ from pipeline import paths
 from pipeline.datasets.attributes import attribute_values
 from pipeline.datasets.features import load_posterior
 from pipeline.datasets.images import ImageSet
-from pipeline.errors import PipelineError
 from pipeline.evaluation.attributes import predict_attributes
 from pipeline.evaluation.counterfactual_edits import counterfactual_edits
 from pipeline.evaluation.edits import (
+    check_reads,
     draw_donors,
     factors_of_codes,
     images_of_factors,
@@ -62,12 +62,7 @@ def measure(
     everyone = attribute_values(test.truth, attributes, f"the test images of {dataset}")
     reader = row.evaluator
     evaluator = load_evaluator(paths.evaluator(reader)).to(device)
-    for name in attributes:
-        if name not in evaluator.classes:
-            raise PipelineError(
-                f"the evaluator of {reader} does not read the attribute '{name}': name it in "
-                f"train_evaluator.{reader}.classes."
-            )
+    check_reads(evaluator, attributes, reader)
     setting = "experiments.fig7.inputs"
     rows = test.first(settings.inputs, setting)
     values, truth = everyone[: settings.inputs], test.truth[: settings.inputs]

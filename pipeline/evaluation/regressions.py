@@ -14,8 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline.experiments.calibration.summary import squared_error
-from pipeline.models.inn import ConditionalINN
+from pipeline.evaluation.squared_error import squared_error
 from pipeline.models.regression import LinearPrediction
 
 __all__ = ["left_by_regressions"]
@@ -26,7 +25,7 @@ INPUTS, HIDDEN = 1000, (256,)
 
 
 def left_by_regressions(
-    t: ConditionalINN,
+    prediction: LinearPrediction | None,
     z_bar: Tensor,
     z: Tensor,
     train: Tensor,
@@ -36,12 +35,12 @@ def left_by_regressions(
 ) -> dict[str, np.ndarray]:
     """Squared errors (R,) of a ridge regression of z_bar on z, and of it with a perceptron.
 
-    train (M, N) and train_z: posterior means and representations of training images. The regression
-    is t's own, if it has one. The perceptron has one hidden layer and learns what a regression of
-    the first training images leaves of them out of fold: as much as of new images. It is left out
-    if it explains nothing of the tenth of them that stops its training.
+    train (M, N) and train_z: posterior means and representations of training images. prediction:
+    the regression, that of a t; without one, it is fitted here. The perceptron has one hidden layer
+    and learns what a regression of the first training images leaves of them out of fold: as much as
+    of new images. It is left out if it explains nothing of the tenth of them that stops its
+    training.
     """
-    prediction = t.prediction
     if prediction is None:
         prediction = LinearPrediction(train_z.shape[1:], train.shape[1])
         prediction.fit(train_z, train)
