@@ -14,6 +14,7 @@ docs/templates/readme/<block>.md.j2 becomes what README.md has between `<!-- beg
     stages     the stages of dvc.yaml: name, desc, reads and makes, with <words> for what varies
     arrows     pairs of stages, of which the second needs the first, directly or by no other way
     experiments  name, dataset and the titles of the figures of each
+    images     what scales/<scale>.yaml asks for of each data set, all splits: images["gpu"].faces
 
 and the filters of `pipeline.reporting.render`.
 """
@@ -29,6 +30,7 @@ from typing import Any
 from pipeline import experiments, paths
 from pipeline.cli import report_errors
 from pipeline.cost import WALL
+from pipeline.datasets.splits import SPLITS, TRAIN_T
 from pipeline.errors import PipelineError
 from pipeline.reporting.claim import verdict_of
 from pipeline.reporting.render import render
@@ -89,6 +91,10 @@ def _content(root: Path) -> dict[str, Any]:
         "wall": costs.get(WALL),
         "stages": [_stage(name, stage) for name, stage in stages.items()],
         "arrows": _arrows(stages, params),
+        "images": {
+            file.stem: _images(read_yaml(file)["prepare"])
+            for file in sorted((root / "scales").glob("*.yaml"))
+        },
         "experiments": [
             {
                 "name": name,
@@ -98,6 +104,14 @@ def _content(root: Path) -> dict[str, Any]:
             for name, experiment in experiments.reports().items()
             if name in params["experiments"]
         ],
+    }
+
+
+def _images(sections: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """The number of images of each data set, or of digits before they are coloured."""
+    splits = (*SPLITS, TRAIN_T, "reference")
+    return {
+        name: sum(section.get(split, 0) for split in splits) for name, section in sections.items()
     }
 
 

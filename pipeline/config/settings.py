@@ -154,7 +154,7 @@ class TrainEvaluatorSettings(Section):
 
 
 class ExtractSettings(Section):
-    """Computing z of every image, once."""
+    """Computing z of the images that t needs, once."""
 
     batch_size: Count = 100  # images at once
 

@@ -51,8 +51,7 @@ CLAIMS = (
         source="Figs. 3 and 7",
         statement="Every layer keeps glasses.",
         statistic="share of samples in which the evaluator predicts the input's Eyeglasses; "
-        "minimum over the layers. Rendered people wear them in 95 % of their images, or in 3 %: "
-        "glasses are built into their identity",
+        "minimum over the layers",
         conditions=(Condition(0.9, with_interval("glasses_kept")),),
     ),
 )
