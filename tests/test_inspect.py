@@ -23,6 +23,8 @@ from pipeline.evaluation.inspect_layer import InspectedLayer, Split, inspect_lay
 from pipeline.reporting.inspection import NUMBERS, inspection_metrics, write_inspection
 
 HELD, DIMENSIONS, PATCH = 3, 6, 4
+FACTORS = {"free": slice(HELD, DIMENSIONS), "first": slice(0, 1), "held": slice(0, HELD)}
+"""Dimensions of z_bar that the layer does not represent, and that it does."""
 SIZES = {"inputs": 40, "samples": 30, "rows": 3, "columns": 5, "nearest": 4, "bootstrap": 30}
 
 
@@ -79,7 +81,9 @@ def split(rows: int, seed: int) -> Split:
 def measure(
     inverse: Callable[..., Tensor] = sampled, classes: bool = True, **sizes: int
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    models: Any = (Formula(decode=decode), Formula(inverse=inverse, forward=doubled))
+    e = Formula(factors=FACTORS, indices=FACTORS.get, inverse=lambda factors: factors,
+                forward=lambda z_bar: (z_bar, None))  # fmt: skip
+    models: Any = (Formula(decode=decode), Formula(inverse=inverse, forward=doubled), e)
     layer = InspectedLayer(Network(), "layer", classes, *models)
     return inspect_layer(layer, split(500, 1), split(60, 2), **SIZES | sizes, seed=3)
 
@@ -106,6 +110,13 @@ def test_what_the_layer_represents_stays_and_the_rest_varies(measured: Any) -> N
     assert {key: numbers[key] for key in perfect} == pytest.approx(perfect, abs=1e-2)
     assert 0 < numbers["explained_by_v_se"] < 0.1 < numbers["class_agreement_other"] < 0.6
     assert 0.7 < numbers["distance_ratio"] < 1.4  # samples are new
+
+
+def test_the_output_moves_with_what_the_layer_represents(measured: Any) -> None:
+    moved = measured[1]["output_moved"]
+    assert moved["free"] == pytest.approx(0, abs=1e-6)
+    assert moved["held"] == pytest.approx(1, abs=1e-6)
+    assert 0.3 < moved["first"] < 0.8
 
 
 def test_likelihood_and_calibration_are_those_of_t(measured: Any) -> None:
@@ -240,7 +251,9 @@ def test_the_page_shows_every_figure_and_every_number(measured: Any) -> None:
     page = write_inspection(metrics)
     assert re.findall(r"\]\(figures/(\w+)\.png\)", page) == list(FIGURES)
     rows = [line for line in page.splitlines() if line.startswith("| ")][2:]
-    for number, row in zip(NUMBERS, rows, strict=True):
+    factors = [line for line in rows[len(NUMBERS) :] if not line.startswith("| ---")][1:]
+    assert [row.split()[1] for row in factors] == list(FACTORS)
+    for number, row in zip(NUMBERS, rows[: len(NUMBERS)], strict=True):
         assert f"{metrics[number.key]:.{number.digits}f}" in row and "{" not in row
         assert len(re.split(r"(?<!\\)\|", row)) == 5
     for words in ("40 test images × 30 samples", "1,200 training", "64 × 7 × 7 = 3 numbers"):
@@ -261,7 +274,8 @@ def test_metrics_are_flat_and_the_same_for_every_layer(measured: Any) -> None:
     assert arrays["agrees"].all() and arrays["kept"].all()
     without = inspection_metrics(ABOUT, (3,), numbers)
     assert metrics.keys() == without.keys() >= {*ABOUT, *(number.key for number in NUMBERS)}
-    assert all(isinstance(value, int | float | str) for value in metrics.values())
+    flat = [value for name, value in metrics.items() if name != "output_moved"]
+    assert all(isinstance(value, int | float | str) for value in flat)
     for found, classes in ((metrics, True), (without, False)):
         page = write_inspection(found)
         assert ("Framed" in page, "predicts no classes" in page) == (classes, not classes)

@@ -115,7 +115,7 @@ def test_a_second_run_does_nothing_and_stages_give_the_same_bytes(smoke: Project
     assert smoke.digests("reports/smoke") | costs == reported | costs
 
 
-INSPECTED = {"data/prepared", "data/posteriors", "models/autoencoder"}
+INSPECTED = {"data/prepared", "data/posteriors", "models/autoencoder", "models/semantic"}
 """What `inspect` reads beyond what DVC knows: t is made of these very files, which it checks."""
 
 

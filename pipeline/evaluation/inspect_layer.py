@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from pipeline.datasets.images import Images, ImageSet, to_pixels
 from pipeline.errors import PipelineError
 from pipeline.evaluation.calibration import calibrate
 from pipeline.evaluation.coverage import LEVELS, regions
+from pipeline.evaluation.edits import replace_factor
 from pipeline.evaluation.explained_variance import (
     bootstrap_components,
     estimate,
@@ -29,7 +31,7 @@ from pipeline.evaluation.faithfulness import cosine_faithfulness
 from pipeline.evaluation.likelihood import recover_invariances
 from pipeline.evaluation.sampling import Decoder, crossed_samples
 from pipeline.models.autoencoder import sample_posterior
-from pipeline.models.inn import ConditionalINN
+from pipeline.models.inn import ConditionalINN, SemanticINN
 from pipeline.networks.layers import phi
 
 __all__ = ["InspectedLayer", "Split", "inspect_layer"]
@@ -50,6 +52,7 @@ class InspectedLayer:
         classes: whether f predicts classes.
         autoencoder: E and D of the data set.
         t: the conditional INN of the layer.
+        e: the semantic INN of the data set.
     """
 
     network: nn.Module
@@ -57,6 +60,7 @@ class InspectedLayer:
     classes: bool
     autoencoder: Decoder
     t: ConditionalINN
+    e: SemanticINN
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def inspect_layer(
     nearest: int,
     bootstrap: int,
     seed: int,
-) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Sample and measure one layer on X = `inputs` random test images, V = `samples` v for each.
 
     All inputs share the v. The figures show S = `rows` of the inputs, of as many classes as
@@ -129,6 +133,9 @@ def inspect_layer(
     - `distance_ratio`: median distance of a sample's z_bar to the nearest training image's,
       divided by that of test images; 0 for copies of training images, 1 for unseen images
     - `<name>_se` of those that are means over inputs, and of Eq. 19
+    - `output_moved`: of each factor of e, the mean distance between the outputs of f for a sample
+      and for the sample with this factor of the next input (Eq. 7), as a share of that between the
+      outputs for the samples of two inputs
 
     Raises:
         PipelineError: more inputs than test images, or numbers that are not finite.
@@ -157,7 +164,7 @@ def inspect_layer(
         "names": _names(test.images, shown),
     }
     pixels = images.add(1).div(2)
-    numbers: dict[str, float | None] = {
+    numbers: dict[str, Any] = {
         "z_dimensions": math.prod(test.z.shape[1:]),
         "z_bar_dimensions": v.shape[1],
         **_with_error("pixel_variance", variances.mean(axis=(1, 2))),
@@ -175,7 +182,9 @@ def inspect_layer(
     arrays |= more
     numbers |= counts
     more, counts = _originals(train, z_bar[:, :columns], drawn, rows, device)
-    return arrays | more, numbers | counts
+    arrays |= more
+    numbers |= counts | {"output_moved": _output_moved(layer, z_bar[:, 0])}
+    return arrays, numbers
 
 
 def _check(images: int, inputs: int, samples: int, rows: int, columns: int) -> None:
@@ -305,6 +314,25 @@ def _classes(
     for name, values in zip(names, shares, strict=True):
         numbers |= _with_error(name, values.astype(np.float64))
     return kept, agrees, numbers
+
+
+def _output_moved(layer: InspectedLayer, z_bar: Tensor) -> dict[str, float]:
+    """Eq. 7: how far f moves if a factor of a sample z_bar (X, N) becomes that of the next one."""
+
+    def output(codes: Tensor) -> Tensor:
+        images = _decode(layer.autoencoder, codes)
+        parts = [layer.network(part).flatten(1) for part in images.split(BATCH)]
+        return torch.cat(parts).double()
+
+    factors = torch.cat([layer.e(part)[0] for part in z_bar.split(BATCH)])
+    start = output(z_bar)
+    between = (start - start.roll(1, 0)).norm(dim=1).mean().clamp_min(1e-12)
+    moved = {}
+    for name in layer.e.factors:
+        edited = replace_factor(layer.e, factors, factors.roll(1, 0), name)
+        codes = torch.cat([layer.e.inverse(part) for part in edited.split(BATCH)])
+        moved[name] = float((output(codes) - start).norm(dim=1).mean() / between)
+    return moved
 
 
 def _nearest(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import PipelineError
+from pipeline.evaluation.concepts import concept_of
 from pipeline.reporting.render import render
 from pipeline.rounding import rounded
 
@@ -99,9 +100,11 @@ NUMBERS: Sequence[Number] = (
 
 
 def inspection_metrics(
-    about: Mapping[str, Any], shape: Sequence[int], numbers: Mapping[str, float | None]
+    about: Mapping[str, Any], shape: Sequence[int], numbers: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The content of reports/inspect/metrics.json: the same keys for every layer, and no lists.
+
+    Only `output_moved` has keys of its own for every data set, the factors of its e.
 
     Args:
         about: network, layer, dataset, published, step, scale, seed; inputs and samples, the sizes
@@ -113,6 +116,8 @@ def inspection_metrics(
         name: rounded(value) if isinstance(value, float) else value
         for name, value in numbers.items()
     }
+    moved = numbers["output_moved"]
+    kept["output_moved"] = {name: rounded(value) for name, value in moved.items()}
     return {**about, "z_shape": " × ".join(map(str, shape)), **kept}
 
 
@@ -129,6 +134,9 @@ def write_inspection(metrics: Mapping[str, Any]) -> str:
             "state": "with its published weights" if metrics["published"] else trained,
             "shape": f"{shape} = {size}" if " " in shape else size,
             "has_classes": metrics["class_agreement"] is not None,
+            "moved": {
+                concept_of(name): f"{share:.3f}" for name, share in metrics["output_moved"].items()
+            },
             "rows": [
                 _row(number, metrics) for number in NUMBERS if metrics[number.key] is not None
             ],

@@ -15,6 +15,7 @@ from pipeline.evaluation.inspect_layer import InspectedLayer, Split, inspect_lay
 from pipeline.models.cinn import load_cinn
 from pipeline.models.generator import load_latent_generator
 from pipeline.models.image_autoencoder import load_autoencoder
+from pipeline.models.inn import load_semantic
 from pipeline.networks.card import load_card
 from pipeline.networks.loading import load_network
 from pipeline.reporting.inspection import inspection_metrics, write_inspection
@@ -44,6 +45,7 @@ def inspect(task: Task[InspectSettings], device: torch.device) -> None:
         load_card(made["build"]).objective == "classes",
         load(paths.autoencoder(row.dataset)).to(device),
         load_cinn(folder, step).to(device),
+        load_semantic(paths.semantic(row.dataset)).to(device),
     )
     arrays, numbers = inspect_layer(layer, train, test, **vars(settings), seed=task.seed)
     about: dict[str, object] = {"network": row.network, "layer": layer_name(key)}
