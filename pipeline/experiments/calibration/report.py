@@ -22,7 +22,7 @@ class CalibrationSettings(Section):
     """Whether every t gives new images the probability that they have."""
 
     mean_samples: Several = 32  # samples whose mean is t's prediction of z_bar
-    ranked_inputs: Several = 400  # test images whose factors are ranked
+    ranked_inputs: Several = 300  # test images whose factors are ranked
     ranked_samples: Several = 99  # samples of each that they are ranked among
     fitted_images: Several = 8000  # training images that the perceptron is fitted to
     bootstrap: Several = 200  # resamplings of the images for 95 % intervals
