@@ -42,11 +42,10 @@ def draw_edits(numbers: Numbers, arrays: Arrays) -> Figure:
     for row in range(count):
         sheet.beside(r"input $x$", 0, y, height, size=8)
         sheet.place(inputs[row], 0, y)
-        y += height + gap
+        y += height + line
+        sheet.above(r"$D(t^{-1}(v\,|\,z))$", 0, y, width, size=7)
         for x, name, value in zip(columns, attributes, arrays["values"][row], strict=True):
             sheet.above(asked(name, bool(value)), x, y, width, italic=True, size=7)
-        sheet.above(r"$D(t^{-1}(v\,|\,z))$", 0, y, width, size=7)
-        y += line // 2
         for i, layer in enumerate(layers):
             sheet.beside(layer, 0, y, height, size=8)
             sheet.place(samples[row, i], 0, y)
