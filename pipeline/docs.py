@@ -32,7 +32,6 @@ from pipeline.cli import report_errors
 from pipeline.cost import WALL
 from pipeline.datasets.splits import SPLITS, TRAIN_T
 from pipeline.errors import PipelineError
-from pipeline.reporting.claim import verdict_of
 from pipeline.reporting.render import render
 from pipeline.storage import read_json, write_text
 
@@ -86,7 +85,7 @@ def _content(root: Path) -> dict[str, Any]:
     stages = stages["stages"]
     return {
         "metrics": {file.stem: read_json(file) for file in files},
-        "claims": {row["id"]: row | {"verdict": verdict_of(row)} for row in rows},
+        "claims": {row["id"]: row for row in rows},
         "cost": {stage: cost for stage, cost in costs.items() if stage != WALL},
         "wall": costs.get(WALL),
         "stages": [_stage(name, stage) for name, stage in stages.items()],

@@ -8,7 +8,7 @@ from synthetic_results import decide, numbers
 
 from pipeline.errors import PipelineError
 from pipeline.experiments import reports
-from pipeline.reporting.claim import DECIDED, Claim, Condition, verdict_of, with_interval
+from pipeline.reporting.claim import DECIDED, Claim, Condition, with_interval
 from pipeline.reporting.verdicts import claims_table
 
 
@@ -36,13 +36,7 @@ def test_a_value_and_its_interval_are_compared_with_the_target(
         "ci": interval and [*interval], "target": f"{sign} 2", "verdict": verdict,
         "holds": DECIDED[verdict], "scale": "laptop", "stage": "measure-toy",
     }  # fmt: skip
-    assert verdict_of(row) == verdict == verdict_of(earlier(row))
-
-
-def earlier(row: dict[str, Any]) -> dict[str, Any]:
-    """A row as it was written before there were verdicts."""
-    parts = {"conditions": [*map(earlier, row["conditions"])]} if "conditions" in row else {}
-    return {name: value for name, value in row.items() if name != "verdict"} | parts
+    assert row["verdict"] == verdict
 
 
 @pytest.mark.parametrize(
@@ -55,7 +49,7 @@ def test_every_condition_has_to_hold(values: tuple[Any, Any], holds: bool | None
         for name, value in zip("ab", values, strict=True)
     ]
     row = claim(*conditions).decide("smoke", "toy", {})
-    assert row["holds"] is holds and verdict_of(earlier(row)) == row["verdict"]
+    assert row["holds"] is holds is DECIDED[row["verdict"]]
     assert (row["value"], row["target"]) == (values[0], "a >= 1, b >= 1")
     for part, name, value in zip(row["conditions"], "ab", values, strict=True):
         verdict = None if value is None else value == 1

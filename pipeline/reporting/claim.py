@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pipeline.errors import PipelineError
 
-__all__ = ["DECIDED", "Claim", "Condition", "Measurement", "verdict_of", "with_interval"]
+__all__ = ["DECIDED", "Claim", "Condition", "Measurement", "with_interval"]
 
 FULL_SCALES = ("gpu", "paper")
 
@@ -113,17 +113,6 @@ class Claim:
             row["target"] = ", ".join(f"{part['of']} {part['target']}" for part in parts)
             row["conditions"] = parts
         return row
-
-
-def verdict_of(row: Mapping[str, Any]) -> str:
-    """The verdict of a row of claims.json, by today's rule for rows of earlier versions, too."""
-    if "verdict" in row:
-        return row["verdict"]
-    found = []
-    for part in row.get("conditions", [row]):
-        sign, target = part["target"].split()
-        found.append(_verdict(part["value"], part["ci"], sign, float(target)))
-    return _of_all(found)
 
 
 def _verdict(

@@ -10,7 +10,6 @@ from typing import Any
 
 from pipeline import paths
 from pipeline.errors import PipelineError
-from pipeline.reporting.claim import verdict_of
 from pipeline.reporting.content import Part, Report, Section, Table
 from pipeline.reporting.costs import cost_part
 from pipeline.reporting.experiment import Experiment
@@ -83,7 +82,7 @@ def _section(root: Path, scale: str, experiments: Mapping[str, Experiment]) -> S
             for name, experiment in experiments.items()
             if f"measure-{name}" in stages or (root / paths.metrics(scale, name)).exists()
         }
-        counts = Counter(map(verdict_of, rows))
+        counts = Counter(row["verdict"] for row in rows)
         verdict = f"{counts['holds']} of {len(rows)} claims hold"
         if counts["undecided"]:
             verdict += f", {counts['undecided']} undecided"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pipeline.reporting.claim import verdict_of
 from pipeline.reporting.content import Table
 from pipeline.reporting.experiment import Experiment
 from pipeline.reporting.formatting import NOT_MEASURED
@@ -42,7 +41,7 @@ def claims_table(
                 _lines(conditions, _value),
                 _lines(conditions, _interval),
                 claim["target"].replace(">=", "≥").replace("<=", "≤").replace(", ", "\n"),
-                verdict_of(claim),
+                claim["verdict"],
                 *([repeat_lines(claim, repeats)] if repeats else []),
             ]
         )
