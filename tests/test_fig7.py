@@ -349,6 +349,13 @@ def test_the_smallest_has_an_interval_over_people() -> None:
     assert found["least_kept"] == 1 and found["intervals"]["least_kept"] == [1, 1]
 
 
+def test_a_draw_without_men_has_no_edits_of_beards() -> None:
+    """Two people, one of them a man: one draw in four shows women alone."""
+    truth = TRUTH.assign(identity=(ROWS < 20).astype(int))
+    found = summary(truth=truth)
+    assert found["intervals"]["least_success"] == [0.95, 1]  # the edit of a smile that fails
+
+
 def test_the_advantage_has_an_interval() -> None:
     rng = np.random.default_rng(0)
 

@@ -292,7 +292,7 @@ def _smallest(
     moved = {name: _distances(inputs, edited) for name, edited in edits.items()}
     statistics: dict[str, Callable[[Rows], float]] = {}
     if not np.isnan(reached).all(axis=1).any():
-        statistics["least_success"] = lambda rows: np.nanmean(reached[:, rows], axis=1).min()
+        statistics["least_success"] = lambda rows: _least_share(reached[:, rows])
     if all(one is not None for one in kept):
         shares = np.array(kept)
         statistics["least_kept"] = lambda rows: shares[:, rows].mean(1).min()
@@ -312,6 +312,15 @@ def _smallest(
             found = np.array([statistic(rows) for rows in drawn])
             result["intervals"][name] = [rounded(bound) for bound in percentile_interval(found)]
     return result
+
+
+def _least_share(reached: NDArray[np.float64]) -> float:
+    """The smallest share of successes (K, R) of one of K edits; NaN does not count.
+
+    In a draw without men, nobody is given a beard.
+    """
+    counts = (~np.isnan(reached)).sum(axis=1)
+    return float((np.nansum(reached, axis=1)[counts > 0] / counts[counts > 0]).min())
 
 
 def _advantage(
