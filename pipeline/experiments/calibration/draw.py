@@ -58,10 +58,12 @@ def draw_coverage(numbers: Numbers, arrays: Arrays) -> Figure:
                 axes.plot(SHARES, coverage(found[0], SHARES), color=colour, linewidth=1.2,
                           label=layer_name(key))  # fmt: skip
             axes.set_title(chain, loc="left")
-            axes.set_xlabel("nominal share")
             axes.set_ylabel("share of test images")
             axes.label_outer()
             axes.legend(fontsize=7, loc="upper left")
+        for axes in panels[max(0, len(chains) - columns) : len(chains)]:  # none is below them
+            axes.set_xlabel("nominal share")
+            axes.tick_params(axis="x", labelbottom=True)
         for axes in panels[len(chains) :]:
             axes.axis("off")
         add_footer(figure, numbers, ["dotted: before recalibration"])
