@@ -46,6 +46,7 @@ from pipeline.validation.loading import load_config
 
 PAGE = Path(__file__).with_suffix(".md")
 LAYER, DATASET = "alexnet-fc7", "animals"
+SIZES = (500, 2000, 8000, 32_000)
 SAMPLES = 32
 """Of t, for its mean."""
 HEAD = (
@@ -80,9 +81,6 @@ def data(config: Config) -> dict[str, tuple[Part, dict[str, torch.Tensor]]]:
         concepts = {name: part[: len(z)] for name, part in images.concepts(names).items()}
         found[split] = ((posterior, z), concepts)
     return found
-
-
-SIZES = (500, 2000, 8000, 32_000)
 
 
 def first(part: Part, count: int) -> Part:

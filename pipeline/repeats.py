@@ -4,7 +4,7 @@
 
 Each run is an experiment of DVC, `dvc exp run --temp -S seed=1 claims`, in a copy of the repository
 that shares DVC's cache: with another `test_seed` alone, nothing is trained. Verdicts go to
-reports/<scale>/repeats.json, which the report shows beside those of the run in the workspace.
+reports/<scale>/repeats.json, which the report shows next to those of the run in the workspace.
 """
 
 from __future__ import annotations

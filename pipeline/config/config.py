@@ -33,5 +33,5 @@ class Config:
         colourings = getattr(prepared, f"colourings_{split}", None)
         if colourings is None:
             return getattr(prepared, split, None)
-        # The digits of train_t are those of train, distorted and coloured anew.
+        # The digits of train_t are those of train, with new distortions and colours.
         return getattr(prepared, "train" if split == "train_t" else split) * colourings

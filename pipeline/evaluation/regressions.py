@@ -1,4 +1,4 @@
-"""What regressions on z leave of z_bar: the least that a layer holds, beside t and Eq. 19."""
+"""What regressions on z leave of z_bar: the least that a layer holds, whatever t says."""
 
 from __future__ import annotations
 
